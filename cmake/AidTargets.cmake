@@ -1,0 +1,62 @@
+# How this project's libraries, kernels, tests and benchmarks are declared. Sources are globbed by folder, so that adding a
+# file needs no edit here; CONFIGURE_DEPENDS makes the build notice it.
+
+add_library(aid_flags INTERFACE)
+target_include_directories(aid_flags INTERFACE ${CMAKE_SOURCE_DIR})
+target_compile_options(aid_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wno-missing-field-initializers
+  $<$<BOOL:${AID_WERROR}>:-Werror>)
+if(AID_SANITIZE)
+  target_compile_options(aid_flags INTERFACE -fsanitize=${AID_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_link_options(aid_flags INTERFACE -fsanitize=${AID_SANITIZE})
+endif()
+
+# aid_library(NAME LIBRARIES...): every .cpp of this folder, less the per-target CPU kernels.
+function(aid_library name)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS *.cpp)
+  list(FILTER sources EXCLUDE REGEX "_cpu\\.cpp$")
+  if(NOT sources)
+    file(WRITE ${CMAKE_CURRENT_BINARY_DIR}/empty.cpp "")
+    set(sources ${CMAKE_CURRENT_BINARY_DIR}/empty.cpp)
+  endif()
+  add_library(${name} STATIC ${sources})
+  target_link_libraries(${name} PUBLIC aid_flags ${ARGN})
+endfunction()
+
+# Compiles every *_cpu.cpp once per instruction set, each into its own namespace (AID_TARGET), and adds the objects to NAME.
+# Optimised in debug builds too: std::experimental::simd and the vectoriser are a hundred times slower without.
+function(aid_cpu_kernels name)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS *_cpu.cpp)
+  set(flags_cpu_avx2 -mavx2 -mfma -mf16c)
+  set(flags_cpu_avx512 ${flags_cpu_avx2} -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512cd -mprefer-vector-width=512)
+  set(flags_cpu_avx512_bf16 ${flags_cpu_avx512} -mavx512bf16)
+  if(NOT sources)
+    return()
+  endif()
+  foreach(target cpu_avx2 cpu_avx512 cpu_avx512_bf16)
+    add_library(${name}_${target} OBJECT ${sources})
+    target_link_libraries(${name}_${target} PRIVATE aid_flags)
+    target_compile_definitions(${name}_${target} PRIVATE AID_TARGET=${target})
+    # No -ffast-math: sums keep the order that the source gives them, so that results repeat bit for bit.
+    # -fno-math-errno and -fno-trapping-math change no result and let the vectoriser work.
+    target_compile_options(${name}_${target} PRIVATE ${flags_${target}} -O3 -fno-math-errno -fno-trapping-math -ffp-contract=fast)
+    target_sources(${name} PRIVATE $<TARGET_OBJECTS:${name}_${target}>)
+  endforeach()
+endfunction()
+
+# aid_test(NAME LIBRARIES...): every *_test.cpp below this folder in one GoogleTest program. Suites named Shared* read
+# AID_SHARED_DIR: they carry the label `shared` and are left out where it is missing.
+function(aid_test name)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS *.cpp)
+  if(NOT sources)
+    return()
+  endif()
+  add_executable(${name} ${sources})
+  target_link_libraries(${name} PRIVATE aid_flags ${ARGN} GTest::gtest_main)
+  target_compile_definitions(${name} PRIVATE AID_SOURCE_DIR="${CMAKE_SOURCE_DIR}" AID_SHARED_DIR="${AID_SHARED_DIR}"
+    AID_PROGRAM="${CMAKE_BINARY_DIR}/aid")
+  gtest_discover_tests(${name} TEST_FILTER -Shared* DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 600)
+  if(EXISTS ${AID_SHARED_DIR})
+    gtest_discover_tests(${name} TEST_FILTER Shared* DISCOVERY_MODE PRE_TEST TEST_LIST ${name}_shared
+      PROPERTIES LABELS shared TIMEOUT 900)
+  endif()
+endfunction()
