@@ -38,7 +38,9 @@ function(aid_cpu_kernels name)
     target_compile_definitions(${name}_${target} PRIVATE AID_TARGET=${target})
     # No -ffast-math: sums keep the order that the source gives them, so that results repeat bit for bit.
     # -fno-math-errno and -fno-trapping-math change no result and let the vectoriser work.
-    target_compile_options(${name}_${target} PRIVATE ${flags_${target}} -O3 -fno-math-errno -fno-trapping-math -ffp-contract=fast)
+    # g++ 12 calls the undefined operands inside its own AVX-512 intrinsics uninitialised.
+    target_compile_options(${name}_${target} PRIVATE ${flags_${target}} -O3 -fno-math-errno -fno-trapping-math -ffp-contract=fast
+      -Wno-uninitialized -Wno-maybe-uninitialized)
     target_sources(${name} PRIVATE $<TARGET_OBJECTS:${name}_${target}>)
   endforeach()
 endfunction()

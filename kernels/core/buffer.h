@@ -1,0 +1,77 @@
+// Buffer: owns memory, move-only, 64-byte aligned, uninitialised unless said. Arena: hands out a step's activations
+// from one growing block and takes them all back at once.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "kernels/core/span.h"
+
+namespace aid {
+
+class Buffer {
+ public:
+  Buffer() = default;
+  // Large blocks are aligned to 2 MiB and offered to the kernel as huge pages: fewer TLB misses in the streaming
+  // passes.
+  explicit Buffer(size_t bytes);
+  static Buffer zeroed(size_t bytes);
+
+  void* data() const { return data_.get(); }
+  size_t bytes() const { return bytes_; }
+
+ private:
+  struct Free {
+    void operator()(void* data) const;
+  };
+  std::unique_ptr<void, Free> data_;
+  size_t bytes_ = 0;
+};
+
+// A matrix that owns its memory.
+class Tensor {
+ public:
+  Tensor() = default;
+  Tensor(DType dtype, int64_t rows, int64_t cols);
+  static Tensor zeros(DType dtype, int64_t rows, int64_t cols);
+
+  Span span() const { return span_; }
+  operator Span() const { return span_; }
+  operator CSpan() const { return span_; }
+  bool empty() const { return span_.empty(); }
+
+ private:
+  Buffer buffer_;
+  Span span_;
+};
+
+// Not thread-safe: one arena belongs to one stream.
+class Arena {
+ public:
+  // Uninitialised memory that lives until release() or until the mark it was taken after is rewound.
+  Span take(DType dtype, int64_t rows, int64_t cols);
+  Span take(DType dtype, int64_t n) { return take(dtype, 1, n); }
+
+  // Scratch memory in stack order: `auto mark = arena.mark(); ... arena.rewind(mark);`
+  struct Mark {
+    size_t block, used, total;
+  };
+  Mark mark() const;
+  void rewind(const Mark& mark);
+  // Forgets everything; several blocks are merged into one of their total size, so that a steady state has one block.
+  void release();
+
+  size_t high_water_bytes() const { return high_water_; }
+
+ private:
+  struct Block {
+    Buffer memory;
+    size_t used = 0;
+  };
+  std::vector<Block> blocks_;
+  size_t current_ = 0;
+  size_t total_ = 0;
+  size_t high_water_ = 0;
+};
+
+}  // namespace aid

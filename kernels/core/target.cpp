@@ -1,0 +1,55 @@
+#include "kernels/core/target.h"
+
+#include <cstdlib>
+
+#include "kernels/core/check.h"
+
+namespace aid {
+
+const char* name_of(Target target) {
+  switch (target) {
+    case Target::cpu_avx2:
+      return "avx2";
+    case Target::cpu_avx512:
+      return "avx512";
+    case Target::cpu_avx512_bf16:
+      return "avx512_bf16";
+  }
+  return "?";
+}
+
+bool supported(Target target) {
+  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+  const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+                      __builtin_cpu_supports("avx512cd");
+  switch (target) {
+    case Target::cpu_avx2:
+      return avx2;
+    case Target::cpu_avx512:
+      return avx512;
+    case Target::cpu_avx512_bf16:
+      return avx512 && __builtin_cpu_supports("avx512bf16");
+  }
+  return false;
+}
+
+Target default_target() {
+  constexpr Target kBestFirst[] = {Target::cpu_avx512_bf16, Target::cpu_avx512, Target::cpu_avx2};
+  if (const char* wanted = std::getenv("AID_ISA"); wanted != nullptr && *wanted != '\0') {
+    for (const Target target : kBestFirst) {
+      if (std::string_view(wanted) != name_of(target)) continue;
+      AID_CHECK(supported(target), "AID_ISA=", wanted,
+                ": this processor does not have it; leave AID_ISA unset to use the best it has");
+      return target;
+    }
+    AID_CHECK(false, "AID_ISA=", wanted, ": unknown; expected avx2, avx512 or avx512_bf16");
+  }
+  for (const Target target : kBestFirst) {
+    if (supported(target)) return target;
+  }
+  AID_CHECK(false, "this processor has no AVX2, FMA and F16C, the least that aid's kernels need");
+  return Target::cpu_avx2;
+}
+
+}  // namespace aid

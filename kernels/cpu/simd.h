@@ -1,0 +1,123 @@
+// What the per-target CPU kernels share: a vector of floats as wide as the target's registers, with loads and stores
+// from the storage types. Only *_cpu.cpp files may include it. Everything is in the target's namespace: the same inline
+// function compiled for two instruction sets must be two functions.
+#pragma once
+
+#include <immintrin.h>
+
+#include <experimental/simd>
+
+#include "kernels/core/dtype.h"
+
+#ifndef AID_TARGET
+#error "kernels/cpu/*.h belong to *_cpu.cpp files, which the build compiles once per target"
+#endif
+
+namespace aid::AID_TARGET {
+
+namespace stdx = std::experimental;
+
+using Vec = stdx::native_simd<float>;
+using VecU = stdx::rebind_simd_t<uint32_t, Vec>;
+using VecI = stdx::rebind_simd_t<int32_t, Vec>;
+using Mask = Vec::mask_type;
+inline constexpr int kLanes = static_cast<int>(Vec::size());
+
+[[gnu::always_inline]] inline Vec load(const float* p) { return Vec(p, stdx::element_aligned); }
+[[gnu::always_inline]] inline void store(Vec v, float* p) { v.copy_to(p, stdx::element_aligned); }
+
+#if defined(__AVX512F__)
+[[gnu::always_inline]] inline Vec to_vec(__m512 v) { return Vec(v); }
+[[gnu::always_inline]] inline __m512 native(Vec v) { return static_cast<__m512>(v); }
+
+[[gnu::always_inline]] inline Vec load(const bf16* p) {
+  const __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+  return to_vec(_mm512_castsi512_ps(_mm512_slli_epi32(wide, 16)));
+}
+#else
+[[gnu::always_inline]] inline Vec to_vec(__m256 v) { return Vec(v); }
+[[gnu::always_inline]] inline __m256 native(Vec v) { return static_cast<__m256>(v); }
+
+[[gnu::always_inline]] inline Vec load(const bf16* p) {
+  const __m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  return to_vec(_mm256_castsi256_ps(_mm256_slli_epi32(wide, 16)));
+}
+#endif
+
+// Rounds to nearest even. Values are finite here except where the model has diverged; NaN stays NaN (AVX-512 BF16's own
+// instruction flushes subnormals, so it is used in no target: every target gives the same bits).
+[[gnu::always_inline]] inline void store(Vec v, bf16* p) {
+#if defined(__AVX512F__)
+  const __m512i u = _mm512_castps_si512(native(v));
+  const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(u, 16), _mm512_set1_epi32(1));
+  const __m512i rounded = _mm512_add_epi32(u, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
+  const __mmask16 nan = _mm512_cmp_ps_mask(native(v), native(v), _CMP_UNORD_Q);
+  const __m512i bits = _mm512_mask_mov_epi32(rounded, nan, _mm512_or_si512(u, _mm512_set1_epi32(0x400000)));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(_mm512_srli_epi32(bits, 16)));
+#else
+  const __m256i u = _mm256_castps_si256(native(v));
+  const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(u, 16), _mm256_set1_epi32(1));
+  const __m256i rounded = _mm256_add_epi32(u, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
+  const __m256 nan = _mm256_cmp_ps(native(v), native(v), _CMP_UNORD_Q);
+  const __m256i bits =
+      _mm256_blendv_epi8(rounded, _mm256_or_si256(u, _mm256_set1_epi32(0x400000)), _mm256_castps_si256(nan));
+  const __m256i high = _mm256_srli_epi32(bits, 16);
+  const __m256i packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(high, high), 0x08);
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_castsi256_si128(packed));
+#endif
+}
+
+// The first n < kLanes elements; the rest of the vector is zero and their memory is not touched.
+template <class T>
+[[gnu::always_inline]] inline Vec load_part(const T* p, int n) {
+  alignas(64) T padded[kLanes] = {};
+  __builtin_memcpy(padded, p, static_cast<size_t>(n) * sizeof(T));
+  return load(padded);
+}
+template <class T>
+[[gnu::always_inline]] inline void store_part(Vec v, T* p, int n) {
+  alignas(64) T padded[kLanes];
+  store(v, padded);
+  __builtin_memcpy(p, padded, static_cast<size_t>(n) * sizeof(T));
+}
+
+// Calls f(i, n) over [0, size): n = kLanes for whole vectors, then once with what is left.
+// f is instantiated for both, with `n` a compile-time constant in the first.
+template <class F>
+[[gnu::always_inline]] inline void for_vectors(int64_t size, F&& f) {
+  int64_t i = 0;
+  for (; i + kLanes <= size; i += kLanes) f(i, std::integral_constant<int, kLanes>{});
+  if (i < size) f(i, static_cast<int>(size - i));
+}
+template <class T, class N>
+[[gnu::always_inline]] inline Vec load_n(const T* p, N n) {
+  if constexpr (std::is_same_v<N, std::integral_constant<int, kLanes>>) {
+    return load(p);
+  } else {
+    return load_part(p, n);
+  }
+}
+template <class T, class N>
+[[gnu::always_inline]] inline void store_n(Vec v, T* p, N n) {
+  if constexpr (std::is_same_v<N, std::integral_constant<int, kLanes>>) {
+    store(v, p);
+  } else {
+    store_part(v, p, n);
+  }
+}
+
+// The sum of the lanes, always in the same order.
+[[gnu::always_inline]] inline float sum(Vec v) { return stdx::reduce(v); }
+[[gnu::always_inline]] inline float max(Vec v) { return stdx::hmax(v); }
+
+// Calls f with a value of the element type, f32 or bf16: with_float_type(x.dtype, [&]<class T>(T) { ... }).
+template <class F>
+void with_float_type(DType dtype, F&& f) {
+  if (dtype == DType::bf16) {
+    f(bf16{});
+  } else {
+    f(float{});
+  }
+}
+
+}  // namespace aid::AID_TARGET

@@ -1,0 +1,71 @@
+// Linear layer: y = activation(x Wᵀ + b), and its gradients. W is [out, in] as torch.nn.Linear has it.
+//   forward           y[r,o]   = act(sum_i x[r,i] W[o,i] + b[o])
+//   backward_input    dx[r,i]  = sum_o dy[r,o] W[o,i]
+//   backward_weight   dW[o,i] += sum_r dy[r,o] x[r,i],   db[o] += sum_r dy[r,o]
+// Products accumulate in f32. The same row gives the same bits whatever rows stand around it (forward, backward_input).
+// Matrix products are oneDNN's (linear_dnnl.cpp is the only file that knows it).
+#pragma once
+
+#include <memory>
+
+#include "kernels/core/stream.h"
+
+namespace aid {
+
+enum class Activation : uint8_t { none, gelu_erf, gelu_tanh, relu, tanh };
+
+// W in the matrix library's own blocked layout, reordered once and used by every call. Movable.
+class LinearWeights {
+ public:
+  enum class Use : uint8_t { inference, training };  // training keeps what backward_input needs too
+
+  LinearWeights();
+  LinearWeights(int64_t out, int64_t in, DType compute, Use use);  // compute: f32 or bf16
+  ~LinearWeights();
+  LinearWeights(LinearWeights&&) noexcept;
+  LinearWeights& operator=(LinearWeights&&) noexcept;
+
+  // Takes the values from `w`, f32 [out, in] (rows may be strided): at load, and after every optimizer step.
+  void update(Stream& s, CSpan w);
+
+  int64_t out() const;
+  int64_t in() const;
+  DType compute() const;
+  size_t bytes() const;
+
+  struct State;
+  State& state() const { return *state_; }
+
+ private:
+  std::unique_ptr<State> state_;
+};
+
+struct LinearForward {
+  Span y;   // [rows, out], compute dtype or f32
+  CSpan x;  // [rows, in], compute dtype; rows may be strided
+  const LinearWeights& weights;
+  CSpan bias;                                // f32 [out], or empty
+  Activation activation = Activation::none;  // fused into the product
+};
+void linear_forward(Stream& s, const LinearForward& a);
+
+struct LinearBackwardInput {
+  Span dx;                       // [rows, in], compute dtype
+  CSpan dy;                      // [rows, out], compute dtype
+  const LinearWeights& weights;  // made for training
+};
+void linear_backward_input(Stream& s, const LinearBackwardInput& a);
+
+struct LinearBackwardWeight {
+  Span dw;     // f32 [out, in], += (rows may be strided)
+  Span dbias;  // f32 [out], += ; or empty
+  CSpan dy;    // [rows, out]
+  CSpan x;     // [rows, in]
+};
+void linear_backward_weight(Stream& s, const LinearBackwardWeight& a);
+
+// Times a large matrix product in the given dtype: FLOP/s that this machine reaches, the roof that reports are held
+// against.
+double measure_matrix_peak(Stream& s, DType compute);
+
+}  // namespace aid

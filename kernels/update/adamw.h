@@ -1,0 +1,30 @@
+// AdamW (Loshchilov & Hutter 2019, arXiv:1711.05101) in torch.optim.AdamW's form, over all parameters in one pass:
+//   g = gradient * gradient_scale
+//   p *= 1 - lr * weight_decay
+//   m = b1 m + (1 - b1) g,  v = b2 v + (1 - b2) g²
+//   p -= lr / (1 - b1^t) * m / (sqrt(v) / sqrt(1 - b2^t) + eps)
+// The gradient is read for the last time here, so the same pass can clear it for the next step.
+#pragma once
+
+#include <span>
+
+#include "kernels/core/stream.h"
+
+namespace aid {
+
+struct AdamWTensor {
+  Span parameter, gradient, m, v;  // f32, same size, contiguous
+  float weight_decay = 0;
+};
+
+struct AdamW {
+  std::span<const AdamWTensor> tensors;
+  float lr = 0;
+  float beta1 = 0.9f, beta2 = 0.999f, eps = 1e-8f;
+  int64_t step = 1;          // t, from 1
+  float gradient_scale = 1;  // clipping
+  bool clear_gradients = false;
+};
+void adamw(Stream& s, const AdamW& a);
+
+}  // namespace aid
