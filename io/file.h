@@ -13,8 +13,8 @@ namespace aid::io {
 // The whole of a regular file, a pipe or a device. Throws Error.
 std::string read_text(const std::filesystem::path& path);
 
-// A regular file mapped for reading. The pages belong to the page cache, so that programs that read the same weights share
-// them. Whoever shortens the file while it is mapped ends this program with SIGBUS: AtomicFile never does that.
+// A regular file mapped for reading. The pages belong to the page cache, so that programs that read the same weights
+// share them. Whoever shortens the file while it is mapped ends this program with SIGBUS: AtomicFile never does that.
 class MappedFile {
  public:
   explicit MappedFile(const std::filesystem::path& path);
@@ -28,9 +28,9 @@ class MappedFile {
   std::span<const std::byte> bytes_;
 };
 
-// A temporary file or folder beside its target that belongs to this process as long as it is locked. The kernel drops the
-// lock of a process that dies, whatever killed it, so a temporary name that can be locked is a leftover and is removed by
-// the next writer of the same target.
+// A temporary file or folder beside its target that belongs to this process as long as it is locked. The kernel drops
+// the lock of a process that dies, whatever killed it, so a temporary name that can be locked is a leftover and is
+// removed by the next writer of the same target.
 class TemporarySibling {
  public:
   enum class Kind { file, directory };
@@ -74,10 +74,11 @@ class AtomicFile {
 
 void write_atomically(const std::filesystem::path& path, std::string_view text);
 
-// A folder that appears under its name only when it is whole. The caller fills path(); commit() flushes every file in it to
-// the disk and puts it in the target's place in one step (renameat2's RENAME_EXCHANGE), so that a kill at any moment
-// leaves the old folder or the new one, whole. On the few file systems that cannot exchange two names, the old folder is
-// renamed away first; the next recover_directory() undoes it where a kill hit exactly between the two renames.
+// A folder that appears under its name only when it is whole. The caller fills path(); commit() flushes every file in
+// it to the disk and puts it in the target's place in one step (renameat2's RENAME_EXCHANGE), so that a kill at any
+// moment leaves the old folder or the new one, whole. On the few file systems that cannot exchange two names, the old
+// folder is renamed away first; the next recover_directory() undoes it where a kill hit exactly between the two
+// renames.
 class AtomicDirectory {
  public:
   explicit AtomicDirectory(const std::filesystem::path& target);
@@ -89,8 +90,9 @@ class AtomicDirectory {
   TemporarySibling temporary_;
 };
 
-// Removes what writers of that folder that died have left beside it, and puts a folder back that one of them had renamed away
-// without putting the new one in its place. Writers do this by themselves; a reader of checkpoints calls it first.
+// Removes what writers of that folder that died have left beside it, and puts a folder back that one of them had
+// renamed away without putting the new one in its place. Writers do this by themselves; a reader of checkpoints calls
+// it first.
 void recover_directory(const std::filesystem::path& folder);
 
 }  // namespace aid::io

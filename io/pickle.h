@@ -42,8 +42,8 @@ struct PickleGlobalRef {
 };
 
 // Objects are owned by the reader and live as long: a pickle may build cycles.
-using PickleValue = std::variant<std::monostate, bool, std::int64_t, double, std::string_view, PickleGlobalRef, const PickleStorage*,
-                                 const PickleTensor*, PickleList*, PickleDict*>;
+using PickleValue = std::variant<std::monostate, bool, std::int64_t, double, std::string_view, PickleGlobalRef,
+                                 const PickleStorage*, const PickleTensor*, PickleList*, PickleDict*>;
 
 struct PickleList {  // list or tuple
   std::vector<PickleValue> items;
@@ -53,17 +53,18 @@ struct PickleDict {
   std::vector<std::pair<PickleValue, PickleValue>> items;  // in the order written; a repeated key's last value counts
 };
 
-// Runs pickles that lie one after the other in `bytes`, as torch.save writes them: protocols 2 to 5, and of their opcodes
-// only those that build plain values, dicts, lists and tuples. REDUCE knows collections.OrderedDict, _rebuild_tensor(_v2);
-// BUILD is dropped (an OrderedDict's attributes: `_metadata`). Every other opcode and global is refused by name; nothing
-// is ever imported, called or allocated beyond the size of `bytes`. Throws Error.
+// Runs pickles that lie one after the other in `bytes`, as torch.save writes them: protocols 2 to 5, and of their
+// opcodes only those that build plain values, dicts, lists and tuples. REDUCE knows collections.OrderedDict,
+// _rebuild_tensor(_v2); BUILD is dropped (an OrderedDict's attributes: `_metadata`). Every other opcode and global is
+// refused by name; nothing is ever imported, called or allocated beyond the size of `bytes`. Throws Error.
 class PickleReader {
  public:
   // name: what errors call the pickle, such as "FILE (archive/data.pkl)". Strings point into `bytes`.
   PickleReader(std::span<const std::byte> bytes, std::string name) : bytes_(bytes), name_(std::move(name)) {}
 
-  PickleValue load();  // the next pickle
-  std::size_t position() const { return position_; }
+  PickleValue load();                                 // the next pickle
+  std::size_t position() const { return position_; }  // just after it
+  const std::deque<PickleStorage>& storages() const { return storages_; }
 
  private:
   [[noreturn]] void fail(const std::string& what) const;
@@ -79,15 +80,14 @@ class PickleReader {
   void push_list(std::vector<PickleValue> items);
 
   bool step();  // false after STOP
-  void step_text(unsigned char opcode);
-  void step_number(unsigned char opcode);
-  void step_container(unsigned char opcode);
-  void step_memo(unsigned char opcode);
+  void push_number(unsigned char opcode);
+  void use_memo(unsigned char opcode);
+  void build_container(unsigned char opcode);
   void push_global(std::string_view module, std::string_view name);
-  void persistent_id();
+  void push_storage();
   void reduce();
   void rebuild_tensor(const PickleList& arguments, std::size_t least, std::size_t most);
-  std::vector<std::int64_t> integers(const PickleValue& value, const char* what) const;
+  std::vector<std::int64_t> integers(const PickleValue& value) const;
 
   std::span<const std::byte> bytes_;
   std::string name_;

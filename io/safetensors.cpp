@@ -57,13 +57,16 @@ Entry read_entry(const std::string& name, const json& value, const std::string& 
     throw Error(where + ": found " + shown(value) + "; expected an object with dtype, shape and data_offsets");
   }
   const auto dtype_value = value.find("dtype");
-  const std::string dtype_text = dtype_value != value.end() && dtype_value->is_string() ? dtype_value->get<std::string>() : "";
+  const std::string dtype_text =
+      dtype_value != value.end() && dtype_value->is_string() ? dtype_value->get<std::string>() : "";
   const std::optional<DType> dtype = dtype_from_name(dtype_text);
   if (!dtype) {
     throw Error(where + ": dtype " + (dtype_value == value.end() ? "is missing" : shown(*dtype_value) + " is unknown") +
                 "; expected F32, F16, BF16, F64, I64, I32, I16, I8, U8 or BOOL");
   }
-  Entry entry{.tensor = {.name = name, .dtype = *dtype, .shape = sizes(value, "shape", where), .data = {}}, .begin = 0, .end = 0};
+  Entry entry{.tensor = {.name = name, .dtype = *dtype, .shape = sizes(value, "shape", where), .data = {}},
+              .begin = 0,
+              .end = 0};
   const std::vector<std::int64_t> offsets = sizes(value, "data_offsets", where);
   if (offsets.size() != 2 || offsets[0] > offsets[1]) {
     throw Error(where + ": data_offsets " + shape_text(offsets) + "; expected [begin, end] with begin <= end");
@@ -74,8 +77,8 @@ Entry read_entry(const std::string& name, const json& value, const std::string& 
   const std::optional<std::uint64_t> bytes = byte_size(*dtype, entry.tensor.shape);
   if (!bytes) throw Error(where + ": the size of " + layout + " overflows 63 bits");
   if (*bytes != entry.end - entry.begin) {
-    throw Error(where + ": data_offsets span " + std::to_string(entry.end - entry.begin) + " bytes; " + layout + " needs " +
-                std::to_string(*bytes));
+    throw Error(where + ": data_offsets span " + std::to_string(entry.end - entry.begin) + " bytes; " + layout +
+                " needs " + std::to_string(*bytes));
   }
   return entry;
 }
@@ -88,15 +91,17 @@ void check_layout(const std::vector<Entry>& by_offset, std::uint64_t data_bytes,
     if (entry.begin != expected) {
       throw Error(file + ": tensor '" + entry.tensor.name + "' begins at byte " + std::to_string(entry.begin) +
                   " of the data, " + (entry.begin < expected ? "overlapping " : "leaving a hole after ") +
-                  (previous ? "'" + previous->tensor.name + "'" : "the header") + "; expected " + std::to_string(expected));
+                  (previous ? "'" + previous->tensor.name + "'" : "the header") + "; expected " +
+                  std::to_string(expected));
     }
     expected = entry.end;
     previous = &entry;
   }
   if (expected != data_bytes) {
-    throw Error(file + ": " + std::to_string(data_bytes) + " bytes of data after the header; its tensors take " +
-                std::to_string(expected) +
-                (data_bytes < expected ? ": the file is cut short, copy or download it again" : ": bytes are left over"));
+    throw Error(
+        file + ": " + std::to_string(data_bytes) + " bytes of data after the header; its tensors take " +
+        std::to_string(expected) +
+        (data_bytes < expected ? ": the file is cut short, copy or download it again" : ": bytes are left over"));
   }
 }
 
@@ -130,11 +135,12 @@ std::string header_text(const std::filesystem::path& path, std::span<const Tenso
     const std::optional<std::uint64_t> bytes = byte_size(tensor->dtype, tensor->shape);
     if (bytes != tensor->data.size()) {
       throw Error("cannot write '" + path.string() + "': tensor '" + tensor->name + "' has " +
-                  std::to_string(tensor->data.size()) + " bytes; " + std::string(dtype_name(tensor->dtype)) + " of shape " +
-                  shape_text(tensor->shape) + " needs " + (bytes ? std::to_string(*bytes) : "more than 2^63"));
+                  std::to_string(tensor->data.size()) + " bytes; " + std::string(dtype_name(tensor->dtype)) +
+                  " of shape " + shape_text(tensor->shape) + " needs " +
+                  (bytes ? std::to_string(*bytes) : "more than 2^63"));
     }
-    header += quoted(tensor->name, path) + ":{\"dtype\":\"" + std::string(dtype_name(tensor->dtype)) + "\",\"shape\":" +
-              json(tensor->shape).dump() + ",\"data_offsets\":[" + std::to_string(offset) + "," +
+    header += quoted(tensor->name, path) + ":{\"dtype\":\"" + std::string(dtype_name(tensor->dtype)) +
+              "\",\"shape\":" + json(tensor->shape).dump() + ",\"data_offsets\":[" + std::to_string(offset) + "," +
               std::to_string(offset + *bytes) + "]},";
     offset += *bytes;
   }
@@ -151,13 +157,14 @@ SafeTensors SafeTensors::open(const std::filesystem::path& path) {
   const std::span<const std::byte> bytes = result.file_.bytes();
   const std::string file = path.string();
   if (bytes.size() < kLengthBytes) {
-    throw Error(file + ": " + std::to_string(bytes.size()) + " bytes long; a safetensors file begins with 8 bytes of header length");
+    throw Error(file + ": " + std::to_string(bytes.size()) +
+                " bytes long; a safetensors file begins with 8 bytes of header length");
   }
   std::uint64_t header_bytes = 0;
   std::memcpy(&header_bytes, bytes.data(), kLengthBytes);
   if (header_bytes > kMaxHeader) {
-    throw Error(file + ": its first 8 bytes announce a header of " + std::to_string(header_bytes) + " bytes; expected at most " +
-                std::to_string(kMaxHeader) + ": this is not a safetensors file");
+    throw Error(file + ": its first 8 bytes announce a header of " + std::to_string(header_bytes) +
+                " bytes; expected at most " + std::to_string(kMaxHeader) + ": this is not a safetensors file");
   }
   if (header_bytes > bytes.size() - kLengthBytes) {
     throw Error(file + ": its header takes " + std::to_string(header_bytes) + " bytes; the file has " +
@@ -173,7 +180,8 @@ SafeTensors SafeTensors::open(const std::filesystem::path& path) {
       entries.push_back(read_entry(name, value, file));
       continue;
     }
-    if (!value.is_object()) throw Error(file + ": __metadata__ is a JSON " + value.type_name() + "; expected an object");
+    if (!value.is_object())
+      throw Error(file + ": __metadata__ is a JSON " + value.type_name() + "; expected an object");
     for (const auto& [key, text_value] : value.items()) {
       if (!text_value.is_string()) {
         throw Error(file + ": __metadata__ '" + key + "' is " + shown(text_value) + "; expected a string");

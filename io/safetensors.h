@@ -11,14 +11,14 @@
 
 namespace aid::io {
 
-// One .safetensors file, mapped: opening reads the header only. The format (huggingface/safetensors, README): 8 bytes of
-// little-endian header length, the header as a JSON object {name: {"dtype", "shape", "data_offsets": [begin, end]}}, and
-// the tensors' bytes without holes in the order of their offsets.
+// One .safetensors file, mapped: opening reads the header only. The format (huggingface/safetensors, README): 8 bytes
+// of little-endian header length, the header as a JSON object {name: {"dtype", "shape", "data_offsets": [begin, end]}},
+// and the tensors' bytes without holes in the order of their offsets.
 class SafeTensors {
  public:
-  // Refuses whatever contradicts the format, each case with its own message: cut or overlong files, headers over 100 MB,
-  // bad JSON, the same name twice, offsets that overlap, leave a hole or run past the end, and sizes that contradict dtype
-  // and shape. Throws Error.
+  // Refuses whatever contradicts the format, each case with its own message: cut or overlong files, headers over 100
+  // MB, bad JSON, the same name twice, offsets that overlap, leave a hole or run past the end, and sizes that
+  // contradict dtype and shape. Throws Error.
   static SafeTensors open(const std::filesystem::path& path);
 
   std::span<const TensorView> tensors() const { return tensors_; }  // sorted by name
@@ -32,9 +32,9 @@ class SafeTensors {
   std::map<std::string, std::string> metadata_;
 };
 
-// Writes what the safetensors library 0.8 would: tensors by falling alignment of their type, then by name; header padded
-// with spaces to 8 bytes. transformers wants the metadata {"format": "pt"}. The file appears whole or not at all. Throws
-// Error.
+// Writes what the safetensors library 0.8 would: tensors by falling alignment of their type, then by name; header
+// padded with spaces to 8 bytes. transformers wants the metadata {"format": "pt"}. The file appears whole or not at
+// all. Throws Error.
 void write_safetensors(const std::filesystem::path& path, std::span<const TensorView> tensors,
                        const std::map<std::string, std::string>& metadata);
 

@@ -22,10 +22,10 @@ struct Text {
   Encoding encoding = Encoding::utf8;
 };
 
-// UTF-8 if it is valid; else UTF-16 if it begins with its mark; else Windows-1252, unless valid multi-byte UTF-8 sequences
-// outnumber the broken bytes (in Windows-1252 prose there are none). Refuses what is no text: any NUL, or more than one
-// byte in 32 a control character other than white space. A few are let through: texts taken from PDFs hold them. Throws
-// Error; its message says what was found at which byte, not which file: the caller knows that.
+// UTF-8 if it is valid; else UTF-16 if it begins with its mark; else Windows-1252, unless valid multi-byte UTF-8
+// sequences outnumber the broken bytes (in Windows-1252 prose there are none). Refuses what is no text: any NUL, or
+// more than one byte in 32 a control character other than white space. A few are let through: texts taken from PDFs
+// hold them. Throws Error; its message says what was found at which byte, not which file: the caller knows that.
 Text decode_text(std::string bytes);
 
 // The number of leading bytes that are valid UTF-8 (Unicode 15, table 3-7): text.size() if all are.

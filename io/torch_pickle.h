@@ -15,9 +15,9 @@ namespace aid::io {
 // form before it (torch/serialization.py: _load, _legacy_load). The pickle is read by a machine that knows only the
 // opcodes and globals of a state dict (io/pickle.h) and executes nothing.
 //
-// Takes {name: tensor}, or a dict with exactly one such dict under "state_dict", "model_state_dict" or "model"; values that
-// are not tensors (an epoch number) are left out. Views are made contiguous; tensors that share a storage share its bytes
-// here too where they are contiguous.
+// Takes {name: tensor}, or a dict with exactly one such dict under "state_dict", "model_state_dict" or "model"; values
+// that are not tensors (an epoch number) are left out. Views are made contiguous; tensors that share a storage share
+// its bytes here too where they are contiguous.
 class TorchCheckpoint {
  public:
   static TorchCheckpoint open(const std::filesystem::path& path);  // throws Error

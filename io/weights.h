@@ -33,8 +33,8 @@ class Weights {
   std::vector<TensorView> tensors_;
 };
 
-// out[i] = the tensor's i-th value as f32: exact from f16 and bf16, rounded to nearest from f64. Throws Error for integers
-// and where out.size() is not the number of elements.
+// out[i] = the tensor's i-th value as f32: exact from f16 and bf16, rounded to nearest from f64. Throws Error for
+// integers and where out.size() is not the number of elements.
 void convert_to_f32(const TensorView& tensor, std::span<float> out);
 
 }  // namespace aid::io
