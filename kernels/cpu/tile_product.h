@@ -105,11 +105,7 @@ struct Packed {
 [[gnu::always_inline]] inline Register load_unit_vector(const float* p) { return native(load(p)); }
 [[gnu::always_inline]] inline Register broadcast_unit(const float* p) { return native(Vec(*p)); }
 [[gnu::always_inline]] inline Register multiply_add(Register a, Register b, Register c) {
-#if defined(__AVX512F__)
-  return _mm512_fmadd_ps(a, b, c);
-#else
-  return _mm256_fmadd_ps(a, b, c);
-#endif
+  return native(multiply_add(to_vec(a), to_vec(b), to_vec(c)));
 }
 #if defined(__AVX512BF16__)
 [[gnu::always_inline]] inline __m512bh load_unit_vector(const Bf16Pair* p) { return (__m512bh)_mm512_loadu_si512(p); }

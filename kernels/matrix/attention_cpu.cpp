@@ -137,7 +137,7 @@ auto head_rows(const Matrix& x, int64_t head_dim, int64_t head, int64_t token, i
 
 // y = factor * x, for rows of f32 that lie `stride` apart.
 template <class T>
-void write_rows(const Rows<T>& y, const float* x, int64_t stride, float factor) {
+[[gnu::flatten]] void write_rows(const Rows<T>& y, const float* x, int64_t stride, float factor) {
   for (int64_t i = 0; i < y.rows; ++i) {
     for_vectors(y.cols, [&](int64_t j, auto n) {
       store_n(load(x + i * stride + j) * factor, y.data + i * y.stride + j, n);
@@ -178,13 +178,13 @@ Dropout of_head(Dropout dropout, int64_t head) {
 // p = exp(scale * s - maximum) over a row of n scores, the maximum being that of this block and of those before.
 // The dropped ones count in the sum.
 template <class Unit>
-void softmax_row(Unit* p, const float* s, const float* keep, int64_t n, float scale, float& maximum, float& sum_of_row) {
+[[gnu::flatten]] void softmax_row(Unit* p, const float* s, const float* keep, int64_t n, float scale, float& maximum, float& sum_of_row) {
   Vec largest(maximum / scale);
   for_vectors(n, [&](int64_t j, auto lanes) { largest = stdx::max(largest, with_rest(load(s + j), lanes, -INFINITY)); });
   maximum = max(largest) * scale;
   Vec total(0.0f);
   for_vectors(n, [&](int64_t j, auto lanes) {
-    Vec e = exp(stdx::fma(with_rest(load(s + j), lanes, -INFINITY), Vec(scale), Vec(-maximum)));
+    Vec e = exp(multiply_add(with_rest(load(s + j), lanes, -INFINITY), Vec(scale), Vec(-maximum)));
     total += e;
     if (keep != nullptr) e *= load(keep + j);
     store_probabilities(e, p, j);
@@ -244,9 +244,9 @@ void forward(const AttentionForward& a, int64_t sequence, int64_t head, void* me
 }
 
 template <class T>
-float dot(const T* a, const T* b, int64_t size) {
+[[gnu::flatten]] float dot(const T* a, const T* b, int64_t size) {
   Vec total(0.0f);
-  for_vectors(size, [&](int64_t d, auto n) { total = stdx::fma(load_n(a + d, n), load_n(b + d, n), total); });
+  for_vectors(size, [&](int64_t d, auto n) { total = multiply_add(load_n(a + d, n), load_n(b + d, n), total); });
   return sum(total);
 }
 
@@ -275,14 +275,14 @@ struct GradientRows {
   Unit *p_columns, *ds_columns, *ds_rows;
 };
 template <class Unit>
-void gradient_rows(const GradientRows<Unit>& g, int64_t keys) {
+[[gnu::flatten]] void gradient_rows(const GradientRows<Unit>& g, int64_t keys) {
   constexpr int kRows = kDepth<Unit>;
   for_vectors(keys, [&](int64_t j, auto n) {
     Vec p[kRows], ds[kRows];
 #pragma GCC unroll 2
     for (int r = 0; r < kRows; ++r) {
       const Vec s = load(g.scores + r * g.stride + j);
-      p[r] = exp(with_rest(stdx::fma(s, Vec(g.scale), Vec(-g.lse[r])), n, -INFINITY));
+      p[r] = exp(with_rest(multiply_add(s, Vec(g.scale), Vec(-g.lse[r])), n, -INFINITY));
       Vec dp = load(g.dscores + r * g.stride + j);
       if (g.keep != nullptr) dp *= load(g.keep + r * g.stride + j);
       ds[r] = p[r] * (dp - g.dot[r]);
