@@ -123,14 +123,7 @@ enum class Into : uint8_t { replace, add };
 template <int M, int N, class Unit>
 void multiply_tile(float* c, int64_t c_stride, Left<Unit> a, const Unit* b, int64_t b_stride, int64_t depth,
                    Into into) {
-  Register sum[M][N];
-#pragma GCC unroll 8
-  for (int m = 0; m < M; ++m) {
-#pragma GCC unroll 8
-    for (int n = 0; n < N; ++n) {
-      sum[m][n] = into == Into::add ? native(load(c + m * c_stride + n * kLanes)) : Register{};
-    }
-  }
+  Register sum[M][N] = {};
   for (int64_t k = 0; k < depth; ++k) {
     decltype(load_unit_vector(b)) right[N];
 #pragma GCC unroll 8
@@ -145,7 +138,10 @@ void multiply_tile(float* c, int64_t c_stride, Left<Unit> a, const Unit* b, int6
 #pragma GCC unroll 8
   for (int m = 0; m < M; ++m) {
 #pragma GCC unroll 8
-    for (int n = 0; n < N; ++n) store(to_vec(sum[m][n]), c + m * c_stride + n * kLanes);
+    for (int n = 0; n < N; ++n) {
+      float* to = c + m * c_stride + n * kLanes;
+      store(into == Into::add ? to_vec(sum[m][n]) + load(to) : to_vec(sum[m][n]), to);
+    }
   }
 }
 
