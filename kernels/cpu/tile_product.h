@@ -202,6 +202,12 @@ void multiply(float* c, int64_t c_stride, int64_t rows, Left<Unit> a, const Pack
 }
 #endif
 
+// Units that copy_rows writes.
+template <class Unit>
+int64_t left_size(int64_t rows, int64_t cols) {
+  return round_up(rows, kDepth<Unit>) * round_up(units<Unit>(cols), kLanes);
+}
+
 // a from the rows of x; rows are rounded up to whole units of depth with zeros, so that pairs of rows are whole.
 // Rows lie round_up(units(cols), kLanes) apart.
 template <class Unit, class T>

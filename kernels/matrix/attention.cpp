@@ -62,25 +62,19 @@ int64_t product_flops(const Arguments& a) {
   return 2 * pairs * a.q.cols;
 }
 
-// Runs task(sequence, head, scratch) for all of them; every worker has scratch memory of its own.
+// Runs a task for every (sequence, head); every worker has scratch memory of its own.
 template <class Arguments>
-void run_tasks(Stream& s, const Arguments& a, size_t scratch_bytes,
-               void (*task)(const Arguments&, int64_t, int64_t, void*)) {
+void run_tasks(Stream& s, const Arguments& a, const AttentionShape& shape, const AttentionTask<Arguments>& task) {
   const int64_t count = (a.cu_q.cols - 1) * a.heads, workers = std::min<int64_t>(s.threads(), count);
   const Arena::Mark mark = s.arena().mark();
-  const int64_t bytes = static_cast<int64_t>(scratch_bytes) + kCacheLine;
-  const Span scratch = s.arena().take(DType::i8, workers, bytes / kCacheLine * kCacheLine);
+  const int64_t lines = static_cast<int64_t>(task.scratch_bytes(shape)) / kCacheLine + 1;
+  const Span scratch = s.arena().take(DType::i8, workers, lines * kCacheLine);
   std::atomic<int64_t> next{0};
   s.team().tasks(workers, [&](int64_t worker) {
-    for (int64_t i = next.fetch_add(1); i < count; i = next.fetch_add(1)) {
-      task(a, i / a.heads, i % a.heads, scratch.row_slice(worker, worker + 1).data);
-    }
+    void* memory = scratch.row_slice(worker, worker + 1).data;
+    for (int64_t i = next.fetch_add(1); i < count; i = next.fetch_add(1)) task.run(a, i / a.heads, i % a.heads, memory);
   });
   s.arena().rewind(mark);
-}
-
-const AttentionTasks& tasks_of(const Stream& s) {
-  return *select(s, &cpu_avx2::kAttentionTasks, &cpu_avx512::kAttentionTasks, &cpu_avx512_bf16::kAttentionTasks);
 }
 
 }  // namespace
@@ -91,8 +85,9 @@ void attention_forward(Stream& s, const AttentionForward& a) {
   ProfileScope scope(s.profiler(), {.op = "attention_forward",
                                     .bytes = a.q.bytes() + a.k.bytes() + a.v.bytes() + a.out.bytes() + a.lse.bytes(),
                                     .flops = 2 * product_flops(a)});
-  const AttentionTasks& tasks = tasks_of(s);
-  run_tasks(s, a, tasks.forward_scratch_bytes(shape), tasks.forward);
+  run_tasks(s, a, shape,
+            *select(s, &cpu_avx2::attention_forward_task, &cpu_avx512::attention_forward_task,
+                    &cpu_avx512_bf16::attention_forward_task));
 }
 
 void attention_backward(Stream& s, const AttentionBackward& a) {
@@ -109,8 +104,9 @@ void attention_backward(Stream& s, const AttentionBackward& a) {
   ProfileScope scope(s.profiler(), {.op = "attention_backward",
                                     .bytes = 4 * a.q.bytes() + 4 * a.k.bytes() + a.lse.bytes(),
                                     .flops = 5 * product_flops(a)});
-  const AttentionTasks& tasks = tasks_of(s);
-  run_tasks(s, a, tasks.backward_scratch_bytes(shape), tasks.backward);
+  run_tasks(s, a, shape,
+            *select(s, &cpu_avx2::attention_backward_task, &cpu_avx512::attention_backward_task,
+                    &cpu_avx512_bf16::attention_backward_task));
 }
 
 }  // namespace aid
