@@ -82,7 +82,7 @@ struct BertClassifier::State {
   Embedding embedding;
   std::vector<EncoderLayer> layers;
   ClassifierHead head;
-  std::optional<Pass> pass;
+  std::optional<Pass> last;
 };
 
 BertClassifier::State::State(const BertConfig& the_config, DType the_compute, Mode mode)
@@ -148,19 +148,19 @@ Span BertClassifier::forward(Stream& s, const TokenBatch& tokens) {
 
 Span BertClassifier::forward_training(Stream& s, const TokenBatch& tokens, const DropoutKey& dropout) {
   AID_CHECK(state_->store.mode() == Mode::training, "forward_training: the model was made for inference");
-  state_->pass.reset();
+  state_->last.reset();
   State::Pass pass{.batch = pack(s, tokens, state_->config, dropout)};
   pass.layers.resize(state_->layers.size());
   const Span logits = s.arena().take(DType::f32, pass.batch.sequences, state_->config.labels);
   const CSpan cls = state_->encode(s, pass.batch, &pass);
   state_->head.forward(s, logits, cls, pass.batch, &pass.head);
-  state_->pass = std::move(pass);
+  state_->last = std::move(pass);
   return logits;
 }
 
 void BertClassifier::backward(Stream& s, CSpan dlogits) {
-  AID_CHECK(state_->pass.has_value(), "backward: no forward_training before it");
-  const State::Pass pass = *std::exchange(state_->pass, std::nullopt);
+  AID_CHECK(state_->last.has_value(), "backward: no forward_training before it");
+  const State::Pass pass = *std::exchange(state_->last, std::nullopt);
   AID_CHECK(dlogits.rows == pass.batch.sequences && dlogits.cols == state_->config.labels, "backward: gradient of ",
             dlogits.rows, " x ", dlogits.cols, " for logits of ", pass.batch.sequences, " x ", state_->config.labels);
   const Span dcls = s.arena().take(state_->compute, pass.batch.sequences, state_->config.hidden);
