@@ -38,14 +38,14 @@ namespace aid::AID_TARGET {
       _mm256_round_ps(native(bounded * 1.44269504f), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)
 #endif
   );
-  const Vec r = stdx::fma(n, Vec(-1.42860677e-6f), stdx::fma(n, Vec(-0.693145752f), bounded));
+  const Vec r = multiply_add(n, Vec(-1.42860677e-6f), multiply_add(n, Vec(-0.693145752f), bounded));
   Vec p(1.9875691500e-4f);
-  p = stdx::fma(p, r, Vec(1.3981999507e-3f));
-  p = stdx::fma(p, r, Vec(8.3334519073e-3f));
-  p = stdx::fma(p, r, Vec(4.1665795894e-2f));
-  p = stdx::fma(p, r, Vec(1.6666665459e-1f));
-  p = stdx::fma(p, r, Vec(5.0000001201e-1f));
-  return scale_by_power_of_two(stdx::fma(p, r * r, r) + 1.0f, n);
+  p = multiply_add(p, r, Vec(1.3981999507e-3f));
+  p = multiply_add(p, r, Vec(8.3334519073e-3f));
+  p = multiply_add(p, r, Vec(4.1665795894e-2f));
+  p = multiply_add(p, r, Vec(1.6666665459e-1f));
+  p = multiply_add(p, r, Vec(5.0000001201e-1f));
+  return scale_by_power_of_two(multiply_add(p, r * r, r) + 1.0f, n);
 }
 
 }  // namespace aid::AID_TARGET
