@@ -1,0 +1,110 @@
+#include "tokenizer/chunk_cache.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <new>
+#include <utility>
+
+namespace aid::tokenizer {
+
+ChunkCache::Key ChunkCache::key(std::string_view chunk) {
+  const auto length = static_cast<uint32_t>(chunk.size());
+  if (length <= kInlineBytes) {
+    char padded[kInlineBytes] = {};
+    std::memcpy(padded, chunk.data(), length);
+    return {load(padded), load(padded + 8), length};
+  }
+  uint64_t low = 0x243F6A8885A308D3, high = 0x13198A2E03707344;
+  for (uint32_t at = 0; at < length; at += 8) {
+    const uint64_t word = load(chunk.data() + std::min(at, length - 8));
+    low = fold(low ^ word, 0xA0761D6478BD642F);
+    high = fold(high ^ word, 0xE7037ED1A0B428DB);
+  }
+  return {low, high, length};
+}
+
+bool ChunkCache::same_text(size_t slot, const char* chunk) const {
+  return std::memcmp(texts_.data() + text_of_[slot], chunk, slots_[slot].length) == 0;
+}
+
+size_t ChunkCache::free_place(const Key& key) const {
+  size_t at = place(key);
+  while (slots_[at].length != 0) at = (at + 1) & mask_;
+  return at;
+}
+
+void ChunkCache::insert(const Key& key, std::string_view chunk, const std::vector<int32_t>& ids,
+                        const std::vector<Offset>& offsets, uint32_t continuation_bytes) {
+  if (8 * (used_ + 1) > 5 * (mask_ + 1)) make_room();
+  ++used_;
+  const size_t at = free_place(key);
+  Slot& slot = slots_[at];
+  slot = {.low = key.low,
+          .high = key.high,
+          .ids = {},
+          .length = static_cast<uint8_t>(key.length),
+          .count = static_cast<uint8_t>(ids.size()),
+          .continuation_bytes = static_cast<uint8_t>(continuation_bytes),
+          .unused = 0};
+  if (key.length > kInlineBytes) {
+    text_of_[at] = static_cast<uint32_t>(texts_.size());
+    texts_ += chunk;
+  }
+  if (ids.size() > kInlineTokens) {
+    slot.count = kStored;
+    slot.ids[0] = static_cast<int32_t>(ids_.size());
+    slot.ids[1] = static_cast<int32_t>(ids.size());
+    ids_.insert(ids_.end(), ids.begin(), ids.end());
+    offsets_.insert(offsets_.end(), offsets.begin(), offsets.end());
+    return;
+  }
+  std::copy(ids.begin(), ids.end(), slot.ids);
+  for (size_t i = 0; i < ids.size(); ++i) {
+    spans_[at].bounds[2 * i] = static_cast<uint8_t>(offsets[i].begin);
+    spans_[at].bounds[2 * i + 1] = static_cast<uint8_t>(offsets[i].end);
+  }
+}
+
+void ChunkCache::Free::operator()(Slot* slots) const { std::free(slots); }
+
+void ChunkCache::allocate(size_t capacity) {
+  // Probes go all over the table: huge pages save a TLB miss each.
+  constexpr size_t kHugePage = size_t{2} << 20;
+  const size_t bytes = capacity * sizeof(Slot);
+  void* memory = std::aligned_alloc(bytes >= kHugePage ? kHugePage : alignof(Slot), bytes);
+  if (memory == nullptr) throw std::bad_alloc();
+  if (bytes >= kHugePage) madvise(memory, bytes, MADV_HUGEPAGE);
+  std::memset(memory, 0, bytes);
+  slots_.reset(static_cast<Slot*>(memory));
+  spans_.resize(capacity);
+  text_of_.resize(capacity);
+  mask_ = capacity - 1;
+}
+
+void ChunkCache::make_room() {
+  const size_t capacity = mask_ + 1;
+  if (capacity == kMostSlots) {
+    std::memset(static_cast<void*>(slots_.get()), 0, capacity * sizeof(Slot));
+    texts_.clear();
+    ids_.clear();
+    offsets_.clear();
+    used_ = 0;
+    return;
+  }
+  const auto slots = std::move(slots_);
+  const auto spans = std::exchange(spans_, {});
+  const auto text_of = std::exchange(text_of_, {});
+  allocate(2 * capacity);
+  for (size_t from = 0; from < capacity; ++from) {
+    const Slot& slot = slots[from];
+    if (slot.length == 0) continue;
+    const size_t to = free_place({slot.low, slot.high, slot.length});
+    slots_[to] = slot;
+    spans_[to] = spans[from];
+    text_of_[to] = text_of[from];
+  }
+}
+
+}  // namespace aid::tokenizer
