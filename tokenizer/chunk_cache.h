@@ -56,6 +56,8 @@ class ChunkCache {
   }
   static Key key(std::string_view chunk);
 
+  void prefetch(const Key& key) const { __builtin_prefetch(&slots_[place(key)]); }
+
   const Slot* find(const Key& key, const char* chunk) const {
     for (size_t at = place(key);; at = (at + 1) & mask_) {
       const Slot& slot = slots_[at];

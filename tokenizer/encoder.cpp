@@ -55,6 +55,7 @@ Encoder::Encoder(const Model& model)
     : model_(&model),
       normalizer_(model.normalizer),
       edges_(kStretch + 2 * kBlock),
+      keys_(edges_.size() / 2),
       stretch_ids_(4 * edges_.size() / 2 + kSpare),
       stretch_offsets_(stretch_ids_.size()) {}
 
@@ -105,13 +106,20 @@ size_t Encoder::run(std::string_view text, size_t limit, std::vector<int32_t>& i
     };
 
     const uint32_t* const last_edge = edges_.data() + (edge - edges_.data()) / 2 * 2;
+    ChunkCache::Key* next_key = keys_.data();
+    for (const uint32_t* bound = edges_.data(); bound < last_edge; bound += 2) {
+      const char* chunk = text.data() + bound[0];
+      const uint32_t length = bound[1] - bound[0];
+      const bool is_short = length <= ChunkCache::kInlineBytes && end_of_text - chunk >= ChunkCache::kInlineBytes;
+      *next_key = is_short ? ChunkCache::short_key(chunk, length) : ChunkCache::key(std::string_view(chunk, length));
+      cache_.prefetch(*next_key++);
+    }
+    next_key = keys_.data();
     for (const uint32_t* bound = edges_.data(); bound < last_edge; bound += 2) {
       const char* chunk = text.data() + bound[0];
       const uint32_t length = bound[1] - bound[0];
       const uint32_t base = bound[0] - continuation_bytes;
-      const bool is_short = length <= ChunkCache::kInlineBytes && end_of_text - chunk >= ChunkCache::kInlineBytes;
-      const ChunkCache::Key key =
-          is_short ? ChunkCache::short_key(chunk, length) : ChunkCache::key(std::string_view(chunk, length));
+      const ChunkCache::Key& key = *next_key++;
       const ChunkCache::Slot* slot = length <= ChunkCache::kLongestChunk ? cache_.find(key, chunk) : nullptr;
       if (slot == nullptr) {
         const std::string_view new_chunk(chunk, length);

@@ -51,6 +51,7 @@ class Encoder {
   Normalizer normalizer_;
   WordPiece::Pieces pieces_;
   std::vector<uint32_t> edges_;  // of a stretch's chunks: begin, end, begin, end...
+  std::vector<ChunkCache::Key> keys_;
   std::vector<int32_t> stretch_ids_;
   std::vector<Offset> stretch_offsets_;
   // The last chunk that the cache did not know.
