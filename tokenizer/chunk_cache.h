@@ -28,20 +28,16 @@ class ChunkCache {
   struct Key {
     uint64_t low, high;  // the bytes, zero padded; of a longer chunk two hashes
     uint32_t length;
+    uint32_t hash;
   };
 
   struct alignas(32) Slot {
     uint64_t low, high;
-    int32_t ids[kInlineTokens];  // kStored: {first of ids() and offsets(), how many, -}
+    int32_t ids[kInlineTokens];  // kStored: {first of ids() and offsets(), how many, a longer chunk's place in texts_}
     uint8_t length;              // 0: empty
     uint8_t count;
     uint8_t continuation_bytes;  // bytes less code points
-    uint8_t unused;
-  };
-
-  /// Offsets of a slot's tokens within the chunk: begin, end, begin, end...
-  struct Spans {
-    uint8_t bounds[8];
+    uint8_t bounds;              // code points where the second token begins (low four bits) and the third (high)
   };
 
   ChunkCache() { allocate(kFirstSlots); }
@@ -52,23 +48,23 @@ class ChunkCache {
     static constexpr uint64_t kOnes = ~uint64_t{0};
     alignas(32) static constexpr uint64_t kWindow[4] = {kOnes, kOnes, 0, 0};
     const char* mask = reinterpret_cast<const char*>(kWindow) + kInlineBytes - length;
-    return {load(chunk) & load(mask), load(chunk + 8) & load(mask + 8), length};
+    return make_key(load(chunk) & load(mask), load(chunk + 8) & load(mask + 8), length);
   }
   static Key key(std::string_view chunk);
 
-  void prefetch(const Key& key) const { __builtin_prefetch(&slots_[place(key)]); }
+  void prefetch(const Key& key) const { __builtin_prefetch(&slots_[key.hash & mask_]); }
 
+  /// The slot of a chunk, or null.
   const Slot* find(const Key& key, const char* chunk) const {
-    for (size_t at = place(key);; at = (at + 1) & mask_) {
+    for (size_t at = key.hash & mask_;; at = (at + 1) & mask_) {
       const Slot& slot = slots_[at];
       if (((slot.low ^ key.low) | (slot.high ^ key.high) | (slot.length ^ key.length)) == 0) {
-        if (key.length <= kInlineBytes || same_text(at, chunk)) return &slot;
+        if (key.length <= kInlineBytes || same_text(slot, chunk)) return &slot;
       } else if (slot.length == 0) {
         return nullptr;
       }
     }
   }
-  const Spans& spans(const Slot* slot) const { return spans_[static_cast<size_t>(slot - slots_.get())]; }
   const std::vector<int32_t>& ids() const { return ids_; }
   const std::vector<Offset>& offsets() const { return offsets_; }
 
@@ -93,17 +89,16 @@ class ChunkCache {
     const Product product = static_cast<Product>(a) * b;
     return static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
   }
-  size_t place(const Key& key) const {
-    return fold(key.low ^ 0x9E3779B97F4A7C15, key.high ^ 0xD1B54A32D192ED03) & mask_;
+  static Key make_key(uint64_t low, uint64_t high, uint32_t length) {
+    return {low, high, length, static_cast<uint32_t>(fold(low ^ 0x9E3779B97F4A7C15, high ^ 0xD1B54A32D192ED03))};
   }
-  bool same_text(size_t slot, const char* chunk) const;
+  bool same_text(const Slot& slot, const char* chunk) const;
+  bool fits(const Key& key, const std::vector<Offset>& offsets, uint32_t continuation_bytes) const;
   size_t free_place(const Key& key) const;
   void allocate(size_t capacity);
   void make_room();
 
   std::unique_ptr<Slot[], Free> slots_;
-  std::vector<Spans> spans_;
-  std::vector<uint32_t> text_of_;  // of slots with longer chunks: where in texts_
   std::string texts_;
   std::vector<int32_t> ids_;
   std::vector<Offset> offsets_;

@@ -139,10 +139,11 @@ size_t Encoder::run(std::string_view text, size_t limit, std::vector<int32_t>& i
       std::memcpy(id, slot->ids, sizeof(slot->ids));
       id += slot->count;
       if constexpr (kWithOffsets) {
-        const uint8_t* bounds = cache_.spans(slot).bounds;
-        for (uint32_t i = 0; i < ChunkCache::kInlineTokens; ++i) {
-          offset[i] = {base + bounds[2 * i], base + bounds[2 * i + 1]};
-        }
+        const uint32_t end = base + length - slot->continuation_bytes;
+        const uint32_t second = base + (slot->bounds & 15), third = base + (slot->bounds >> 4);
+        offset[0] = {base, slot->count > 1 ? second : end};
+        offset[1] = {second, slot->count > 2 ? third : end};
+        offset[2] = {third, end};
         offset += slot->count;
       }
     }

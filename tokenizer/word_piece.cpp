@@ -21,6 +21,8 @@ WordPiece::WordPiece(const std::vector<std::pair<std::string, int32_t>>& vocabul
   const size_t capacity = std::bit_ceil(4 * vocabulary.size() + 2);  // a piece may be entered twice: at most half full
   slots_.resize(capacity);
   shift_ = 64 - std::countr_zero(capacity);
+  filter_.resize(std::max<size_t>(1, 4 * capacity / 64));
+  filter_shift_ = 64 - std::countr_zero(64 * filter_.size());
   const std::string& prefix = options_.continuing_subword_prefix;
   for (const auto& [piece, id] : vocabulary) {
     if (!piece.empty()) insert(kStart, piece, id);
@@ -36,11 +38,14 @@ void WordPiece::insert(uint64_t seed, std::string_view piece, int32_t id) {
   size_t at = hash >> shift_;
   while (slots_[at].id >= 0) at = (at + 1) & (slots_.size() - 1);
   slots_[at] = {static_cast<uint32_t>(hash), id, static_cast<uint32_t>(text_.size()), static_cast<uint32_t>(piece.size())};
+  filter_[hash >> filter_shift_ >> 6] |= uint64_t{1} << (hash >> filter_shift_ & 63);
   text_ += piece;
   longest_ = std::max(longest_, static_cast<uint32_t>(piece.size()));
 }
 
 int32_t WordPiece::find(uint64_t hash, const char* piece, uint32_t length) const {
+  const uint64_t bit = hash >> filter_shift_;
+  if ((filter_[bit >> 6] >> (bit & 63) & 1) == 0) return -1;
   for (size_t at = hash >> shift_;; at = (at + 1) & (slots_.size() - 1)) {
     const Slot& slot = slots_[at];
     if (slot.id < 0) return -1;

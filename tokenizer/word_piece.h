@@ -46,6 +46,8 @@ class WordPiece {
   std::string text_;
   std::vector<Slot> slots_;
   int shift_;
+  std::vector<uint64_t> filter_;  // one bit for each hash that some piece has: most misses go no further
+  int filter_shift_;
   uint32_t longest_ = 0;  // bytes
 };
 
