@@ -181,7 +181,7 @@ uint32_t Encoder::encode_new(std::string_view chunk) {
 // Appends the tokens of ordinary text, whose first code point counts as number `first`; returns how many it has.
 uint32_t Encoder::encode_words(std::string_view raw, uint32_t first) {
   const uint32_t code_points = normalizer_.split(raw, first);
-  const std::vector<uint32_t>& source = normalizer_.source();
+  const uint32_t* source = normalizer_.source();
   for (const Normalizer::Word& word : normalizer_.words()) {
     model_->word_piece.tokenize(normalizer_.text().substr(word.begin, word.end - word.begin), word.characters, pieces_);
     for (const WordPiece::Piece& piece : pieces_.found) {

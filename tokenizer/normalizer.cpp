@@ -9,10 +9,81 @@
 #include "tokenizer/utf8.h"
 
 namespace aid::tokenizer {
+namespace {
+
+constexpr char32_t kCapitalIWithDot = 0x130, kDotAbove = 0x307;
+
+}  // namespace
+
+Normalizer::Normalizer(const NormalizerOptions& options) : options_(options) {
+  for (char32_t code_point = 0; code_point < kSimpleCodePoints; ++code_point) simple_[code_point] = simple(code_point);
+}
+
+Normalizer::Simple Normalizer::simple(char32_t code_point) const {
+  const Properties& properties = unicode_[code_point];
+  if (options_.clean_text && properties.flags & kRemoved) return {0, Fate::kRemoved};
+  const bool doubles = code_point == kCapitalIWithDot && options_.lowercase;
+  if (doubles || (options_.strip_accents && properties.flags & kDecomposes)) return {0, Fate::kDepends};
+  if (options_.lowercase) code_point += static_cast<char32_t>(properties.lower);
+  if (code_point > 0xFFFF) return {0, Fate::kDepends};
+  const uint8_t flags = unicode_[code_point].flags;
+  const Fate fate = flags & kSpace ? Fate::kSpace : flags & kPunctuation ? Fate::kPunctuation : Fate::kLetter;
+  return {static_cast<uint16_t>(code_point), fate};
+}
+
+inline void Normalizer::add_to_word(char32_t code_point, uint32_t source) {
+  const uint32_t bytes = write_utf8(code_point, text_.data() + size_);
+  for (uint32_t i = 0; i < bytes; ++i) source_[size_ + i] = source;
+  size_ += bytes;
+  ++word_.characters;
+}
+
+inline void Normalizer::end_word() {
+  word_.end = size_;
+  if (word_.characters != 0) words_.push_back(word_);
+  word_ = {.begin = size_, .end = size_, .characters = 0};
+}
+
+inline void Normalizer::take(char32_t code_point, uint32_t source) {
+  if (code_point < kSimpleCodePoints) {
+    const Simple simple = simple_[code_point];
+    if (simple.fate == Fate::kRemoved) return;
+    if (simple.fate != Fate::kDepends) {
+      flush_marks();
+      if (simple.fate != Fate::kLetter) end_word();
+      if (simple.fate != Fate::kSpace) add_to_word(simple.lowered, source);
+      if (simple.fate == Fate::kPunctuation) end_word();
+      return;
+    }
+  }
+  const uint8_t flags = unicode_[code_point].flags;
+  if (options_.clean_text) {
+    if (flags & kRemoved) return;
+    if (flags & kSpace) code_point = ' ';
+  }
+  const bool isolated = (flags & kIdeograph) && options_.handle_chinese_chars;
+  const auto separate = [&] {
+    if (!isolated) return;
+    flush_marks();
+    end_word();
+  };
+  separate();
+  if (options_.strip_accents) {
+    decompose(code_point, source);
+  } else {
+    lower(code_point, source);
+  }
+  separate();
+}
 
 uint32_t Normalizer::split(std::string_view raw, uint32_t first) {
-  text_.clear();
-  source_.clear();
+  // A code point of one byte may become three (U+FFFD), one of two up to five (NFD), one of three or four up to twelve.
+  constexpr size_t kGrowth = 4;
+  if (text_.size() < kGrowth * raw.size()) {
+    text_.resize(kGrowth * raw.size());
+    source_.resize(text_.size());
+  }
+  size_ = 0;
   words_.clear();
   word_ = {};
   uint32_t index = first;
@@ -62,32 +133,12 @@ void Normalizer::compose(std::string_view raw, uint32_t first) {
                                                              static_cast<utf8proc_int32_t>(code_point), &state)) {
       flush();
     }
-    append_utf8(code_point, cluster);
+    char bytes[4];
+    cluster.append(bytes, write_utf8(code_point, bytes));
     previous = code_point;
     at += length;
   }
   if (!cluster.empty()) flush();
-}
-
-void Normalizer::take(char32_t code_point, uint32_t source) {
-  const uint8_t flags = unicode_[code_point].flags;
-  if (options_.clean_text) {
-    if (flags & kRemoved) return;
-    if (flags & kSpace) code_point = ' ';
-  }
-  const bool isolated = (flags & kIdeograph) && options_.handle_chinese_chars;
-  const auto separate = [&] {
-    if (!isolated) return;
-    flush_marks();
-    end_word();
-  };
-  separate();
-  if (options_.strip_accents) {
-    decompose(code_point, source);
-  } else {
-    lower(code_point, source);
-  }
-  separate();
 }
 
 void Normalizer::decompose(char32_t code_point, uint32_t source) {
@@ -115,8 +166,7 @@ void Normalizer::place(char32_t code_point, uint32_t source, bool inserted) {
 
 // `tokenizers` hands the sources out in order after the sort, one for each character that starts a decomposition; the
 // others share the source before them. So a mark can come to point at its neighbour.
-void Normalizer::flush_marks() {
-  if (marks_.empty()) return;
+void Normalizer::sort_marks() {
   mark_sources_.clear();
   for (const Mark& mark : marks_) {
     if (!mark.inserted) mark_sources_.push_back(mark.source);
@@ -132,7 +182,6 @@ void Normalizer::flush_marks() {
 }
 
 void Normalizer::lower(char32_t code_point, uint32_t source) {
-  constexpr char32_t kCapitalIWithDot = 0x130, kDotAbove = 0x307;
   if (options_.lowercase) {
     if (code_point == kCapitalIWithDot) {
       append('i', source);
@@ -155,18 +204,6 @@ void Normalizer::append(char32_t code_point, uint32_t source) {
   } else {
     add_to_word(code_point, source);
   }
-}
-
-void Normalizer::add_to_word(char32_t code_point, uint32_t source) {
-  const uint32_t bytes = append_utf8(code_point, text_);
-  source_.insert(source_.end(), bytes, source);
-  ++word_.characters;
-}
-
-void Normalizer::end_word() {
-  word_.end = static_cast<uint32_t>(text_.size());
-  if (word_.characters != 0) words_.push_back(word_);
-  word_ = {.begin = word_.end, .end = word_.end, .characters = 0};
 }
 
 }  // namespace aid::tokenizer

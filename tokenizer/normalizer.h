@@ -28,16 +28,16 @@ class Normalizer {
     uint32_t characters;
   };
 
-  explicit Normalizer(const NormalizerOptions& options) : options_(options) {}
+  explicit Normalizer(const NormalizerOptions& options);
 
   /// Replaces the words by those of `raw`, whose first code point counts as number `first`; returns how many code points
   /// `raw` has.
   uint32_t split(std::string_view raw, uint32_t first);
 
-  std::string_view text() const { return text_; }
+  std::string_view text() const { return {text_.data(), size_}; }
   const std::vector<Word>& words() const { return words_; }
   /// For each byte of text(), the number of its code point in the raw text.
-  const std::vector<uint32_t>& source() const { return source_; }
+  const uint32_t* source() const { return source_.data(); }
 
  private:
   struct Mark {
@@ -47,11 +47,23 @@ class Normalizer {
     bool inserted;  // not the first of its character's decomposition
   };
 
+  /// What becomes of a code point whatever stands beside it.
+  enum class Fate : uint8_t { kLetter, kPunctuation, kSpace, kRemoved, kDepends };
+  struct Simple {
+    uint16_t lowered;
+    Fate fate;
+  };
+  static constexpr char32_t kSimpleCodePoints = 0x180;  // those of Western European languages
+
+  Simple simple(char32_t code_point) const;
   void compose(std::string_view raw, uint32_t first);
   void take(char32_t code_point, uint32_t source);
   void decompose(char32_t code_point, uint32_t source);
   void place(char32_t code_point, uint32_t source, bool inserted);
-  void flush_marks();
+  void flush_marks() {
+    if (!marks_.empty()) sort_marks();
+  }
+  void sort_marks();
   void lower(char32_t code_point, uint32_t source);
   void append(char32_t code_point, uint32_t source);
   void add_to_word(char32_t code_point, uint32_t source);
@@ -59,8 +71,10 @@ class Normalizer {
 
   NormalizerOptions options_;
   Unicode unicode_;
-  std::string text_;
+  Simple simple_[kSimpleCodePoints];
+  std::vector<char> text_;  // and source_: as large as any chunk needed yet, of which size_ bytes are in use
   std::vector<uint32_t> source_;
+  uint32_t size_ = 0;
   std::vector<Word> words_;
   Word word_{};
   std::vector<Mark> marks_;            // a run of combining marks that NFD has still to sort

@@ -1,8 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
-
 namespace aid::tokenizer {
 
 constexpr char32_t kReplacementCharacter = 0xFFFD;
@@ -34,30 +32,19 @@ inline Utf8Char decode_utf8(const char* text, const char* end) {
   return {code_point, length};
 }
 
-/// Appends a scalar value and returns its length in bytes.
-inline uint32_t append_utf8(char32_t code_point, std::string& text) {
-  const auto byte = [](char32_t bits) { return static_cast<char>(bits); };
+/// Writes a scalar value, up to four bytes, and returns how many.
+inline uint32_t write_utf8(char32_t code_point, char* text) {
   if (code_point < 0x80) {
-    text += byte(code_point);
+    *text = static_cast<char>(code_point);
     return 1;
   }
-  const auto tail = [&](int shift) { text += byte(0x80 | ((code_point >> shift) & 0x3F)); };
-  if (code_point < 0x800) {
-    text += byte(0xC0 | code_point >> 6);
-    tail(0);
-    return 2;
+  const uint32_t length = code_point < 0x800 ? 2 : code_point < 0x10000 ? 3 : 4;
+  for (uint32_t i = length - 1; i > 0; --i) {
+    text[i] = static_cast<char>(0x80 | (code_point & 0x3F));
+    code_point >>= 6;
   }
-  if (code_point < 0x10000) {
-    text += byte(0xE0 | code_point >> 12);
-    tail(6);
-    tail(0);
-    return 3;
-  }
-  text += byte(0xF0 | code_point >> 18);
-  tail(12);
-  tail(6);
-  tail(0);
-  return 4;
+  text[0] = static_cast<char>((0xF00 >> length & 0xFF) | code_point);
+  return length;
 }
 
 }  // namespace aid::tokenizer

@@ -18,17 +18,20 @@ bool starts_character(char byte) { return (static_cast<uint8_t>(byte) & 0xC0) !=
 
 WordPiece::WordPiece(const std::vector<std::pair<std::string, int32_t>>& vocabulary, const Options& options)
     : options_(options) {
-  const size_t capacity = std::bit_ceil(4 * vocabulary.size() + 2);  // a piece may be entered twice: at most half full
+  const std::string& prefix = options_.continuing_subword_prefix;
+  const auto continues = [&](const std::string& piece) {
+    return piece.size() > prefix.size() && piece.starts_with(prefix);
+  };
+  size_t entries = vocabulary.size();
+  for (const auto& [piece, id] : vocabulary) entries += continues(piece) ? 1 : 0;
+  const size_t capacity = std::bit_ceil(entries + entries / 2 + 2);
   slots_.resize(capacity);
   shift_ = 64 - std::countr_zero(capacity);
-  filter_.resize(std::max<size_t>(1, 4 * capacity / 64));
+  filter_.resize(std::max<size_t>(1, 8 * capacity / 64));
   filter_shift_ = 64 - std::countr_zero(64 * filter_.size());
-  const std::string& prefix = options_.continuing_subword_prefix;
   for (const auto& [piece, id] : vocabulary) {
     if (!piece.empty()) insert(kStart, piece, id);
-    if (piece.size() > prefix.size() && piece.starts_with(prefix)) {
-      insert(kContinuing, std::string_view(piece).substr(prefix.size()), id);
-    }
+    if (continues(piece)) insert(kContinuing, std::string_view(piece).substr(prefix.size()), id);
   }
 }
 
