@@ -9,19 +9,16 @@
 #include <string>
 #include <vector>
 
+#include "train/text_encoder.h"
+
 namespace aid::train {
 
 struct RunRecord {
   std::string kind;                 // "beto", "distilbeto"
   std::vector<std::string> labels;  // in the order of the logits
   // How texts become token sequences, in use as in training.
-  struct Encoding {
-    std::string long_policy = "head";  // head, tail, head-tail, windows
-    int64_t max_length = 512;          // tokens with [CLS] and [SEP]
-    int64_t stride = 0;                // windows: tokens that neighbours share
-    int64_t max_windows = 0;           // windows: at most so many a text; 0: any number
-    bool nfc = false;                  // Unicode NFC before the tokenizer
-  } encoding;
+  LongOptions texts;
+  bool nfc = false;  // Unicode NFC before the tokenizer
   struct Data {
     std::optional<int64_t> version;  // N of data_v{N}
     int64_t train_texts = 0, val_texts = 0;
