@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -32,7 +33,7 @@ class Classifier {
   // Gives every file's verdict to the sink, in the order of the files and as soon as it is known. Holds a few batches
   // in memory, however many files there are. The sink returns false to stop.
   virtual void classify(std::span<const std::filesystem::path> files,
-                        FunctionRef<bool(size_t file, const Verdict& verdict)> sink) = 0;
+                        const std::function<bool(size_t file, const Verdict& verdict)>& sink) = 0;
 };
 
 enum class Precision : uint8_t { best, f32, bf16 };  // best: bf16 where the instruction set has it, else f32
