@@ -11,10 +11,10 @@
 namespace aid::io {
 namespace {
 
-// "NAME:LINE:COLUMN", both from 1; the column counts bytes.
-std::string place(std::string_view text, const std::string& name, std::size_t byte) {
+// "NAME:LINE:COLUMN"; columns count bytes, from 1.
+std::string place(std::string_view text, const std::string& name, int first_line, std::size_t byte) {
   const std::string_view before = text.substr(0, std::min(byte, text.size()));
-  const auto line = std::count(before.begin(), before.end(), '\n') + 1;
+  const auto line = std::count(before.begin(), before.end(), '\n') + first_line;
   const std::size_t column = before.size() - (before.rfind('\n') + 1) + 1;
   return name + ":" + std::to_string(line) + ":" + std::to_string(column);
 }
@@ -28,7 +28,7 @@ std::string reason(const nlohmann::json::parse_error& error) {
 
 }  // namespace
 
-nlohmann::json parse_json(std::string_view text, const std::string& name, RepeatedKeys repeated_keys) {
+nlohmann::json parse_json(std::string_view text, const std::string& name, const JsonOptions& options) {
   using nlohmann::json;
   std::vector<std::unordered_set<std::string>> open_objects;
   const json::parser_callback_t refuse_repeated = [&](int, json::parse_event_t event, json& value) {
@@ -41,9 +41,10 @@ nlohmann::json parse_json(std::string_view text, const std::string& name, Repeat
   };
   try {
     return json::parse(text.begin(), text.end(),
-                       repeated_keys == RepeatedKeys::refused ? refuse_repeated : json::parser_callback_t());
+                       options.repeated_keys == RepeatedKeys::refused ? refuse_repeated : json::parser_callback_t());
   } catch (const json::parse_error& error) {
-    throw Error(place(text, name, error.byte > 0 ? error.byte - 1 : 0) + ": not valid JSON: " + reason(error));
+    throw Error(place(text, name, options.first_line, error.byte > 0 ? error.byte - 1 : 0) +
+                ": not valid JSON: " + reason(error));
   }
 }
 

@@ -171,7 +171,7 @@ SafeTensors SafeTensors::open(const std::filesystem::path& path) {
                 std::to_string(bytes.size() - kLengthBytes) + " left: it is cut short, copy or download it again");
   }
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()) + kLengthBytes, header_bytes);
-  const json header = parse_json(text, file + " (header)", RepeatedKeys::refused);
+  const json header = parse_json(text, file + " (header)", {.repeated_keys = RepeatedKeys::refused});
   if (!header.is_object()) throw Error(file + ": its header is a JSON " + header.type_name() + "; expected an object");
 
   std::vector<Entry> entries;

@@ -21,8 +21,9 @@ constexpr const char* kNames[] = {"model.safetensors", "model.safetensors.index.
 
 fs::path file_in(const fs::path& folder) {
   std::string looked_for;
+  std::error_code ignored;
   for (const char* name : kNames) {
-    if (fs::exists(folder / name)) return folder / name;
+    if (fs::exists(folder / name, ignored)) return folder / name;
     looked_for += (looked_for.empty() ? "" : ", ") + std::string(name);
   }
   throw Error("no weights in '" + folder.string() + "': looked for " + looked_for);
@@ -64,7 +65,8 @@ void convert(std::span<const std::byte> data, std::span<float> out, Convert conv
 }  // namespace
 
 Weights Weights::open(const fs::path& file_or_folder) {
-  const fs::path path = fs::is_directory(file_or_folder) ? file_in(file_or_folder) : file_or_folder;
+  std::error_code ignored;  // a path that cannot be looked at fails when it is opened, with its reason
+  const fs::path path = fs::is_directory(file_or_folder, ignored) ? file_in(file_or_folder) : file_or_folder;
   Weights weights;
   if (path.string().ends_with(".index.json")) {
     weights.add_shards(path);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -15,9 +16,9 @@ namespace aid::train {
 
 // What the model says of one document, or why it says nothing.
 struct Verdict {
-  std::vector<float> scores;  // probability of each label; empty: the document could not be read
-  std::string error;          // then why
-  std::string note;           // what the user should know of the reading ("read as Windows-1252"); often empty
+  std::vector<float> scores;       // probability of each label; empty: the document could not be read
+  std::string error;               // then why
+  std::vector<std::string> notes;  // what the user should know of the reading ("read as Windows-1252"); mostly none
 };
 
 class Classifier {
@@ -32,7 +33,7 @@ class Classifier {
   // Gives every file's verdict to the sink, in the order of the files and as soon as it is known. Holds a few batches
   // in memory, however many files there are. The sink returns false to stop.
   virtual void classify(std::span<const std::filesystem::path> files,
-                        FunctionRef<bool(size_t file, const Verdict& verdict)> sink) = 0;
+                        const std::function<bool(size_t file, const Verdict& verdict)>& sink) = 0;
 };
 
 enum class Precision : uint8_t { best, f32, bf16 };  // best: bf16 where the instruction set has it, else f32
@@ -41,8 +42,11 @@ DType compute_type(Precision precision, const Stream& stream);
 struct OpenOptions {
   Stream::Options stream;
   Precision precision = Precision::best;
-  // Text that reads "[SEP]" is that token only where documents are trusted.
+  // A text that reads "[SEP]" means that token only where documents are trusted.
   bool special_tokens_in_text = false;
+  // In place of what the model was trained with.
+  std::optional<LongPolicy> long_policy;
+  std::optional<int64_t> max_length, stride, max_windows;
 };
 // Opens a model directory of any kind. Throws io::Error, tokenizer::Error.
 std::unique_ptr<Classifier> open_classifier(const std::filesystem::path& folder, const OpenOptions& options);

@@ -10,15 +10,16 @@
 namespace aid::train {
 
 struct HfConfig {
-  nn::BertConfig model;             // model.labels == labels.size()
-  std::vector<std::string> labels;  // id2label, by class; like transformers' LABEL_0, LABEL_1... where the file has none
+  nn::BertConfig model;  // model.labels == labels.size()
+  std::vector<std::string>
+      labels;  // id2label, by class; like transformers' LABEL_0, LABEL_1... where the file has none
 };
 
-// Reads FOLDER/config.json with transformers' defaults for what is missing (eps 1e-12, padding index 0, two token types).
-// An option that would change the result and that the engine does not compute is refused by name: another architecture
-// or activation, relative positions, decoders, pruned heads, regression, several labels a document. Throws io::Error.
-// DistilBERT's sinusoidal_pos_embds only says how the position table was first filled; the table in the weights counts,
-// and it is trained like the others.
+// Reads FOLDER/config.json with transformers' defaults for what is missing (eps 1e-12, padding index 0, two token
+// types). An option that would change the result and that the engine does not compute is refused by name: another
+// architecture or activation, relative positions, decoders, pruned heads, regression, several labels a document. Throws
+// io::Error. DistilBERT's sinusoidal_pos_embds only says how the position table was first filled; the table in the
+// weights counts, and it is trained like the others.
 HfConfig read_hf_config(const std::filesystem::path& folder);
 
 // The text of a config.json that AutoModelForSequenceClassification opens.

@@ -22,9 +22,9 @@ struct HfModel {
 };
 
 // Both match tensors with parameters by name: with and without the "bert." or "distilbert." in front, LayerNorm.gamma
-// and .beta for its weight and bias; position_ids and the heads of the pre-training tasks (cls.*, vocab_*) are left out.
-// Tensors missing, spare, of another shape or type, and a config that contradicts the weights make one io::Error that
-// lists all of them.
+// and .beta for its weight and bias; position_ids and the heads of the pre-training tasks (cls.*, vocab_*) are left
+// out. Tensors missing, spare, of another shape or type, and a config that contradicts the weights make one io::Error
+// that lists all of them.
 HfModel open_for_inference(const std::filesystem::path& folder, DType compute);
 
 struct TrainingStart {

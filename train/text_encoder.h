@@ -17,7 +17,8 @@ namespace aid::train {
 enum class LongPolicy : uint8_t {
   head,       // its first tokens (transformers' truncation); the rest is not even read
   tail,       // its last tokens
-  head_tail,  // of 510: the first 128 and the last 382 (Sun et al. 2019, arXiv:1905.05583, 5.3.1); scaled for other lengths
+  head_tail,  // of 510: the first 128 and the last 382 (Sun et al. 2019, arXiv:1905.05583, 5.3.1); scaled for other
+              // lengths
   windows,    // all of them, in overlapping sequences of max_length; the document's logits are the mean of theirs
 };
 const char* name_of(LongPolicy policy);  // "head", "tail", "head-tail", "windows"
@@ -27,15 +28,16 @@ struct LongOptions {
   LongPolicy policy = LongPolicy::head;
   int64_t max_length = 512;  // tokens of a sequence, [CLS] and [SEP] included
   int64_t stride = 128;      // windows: tokens that neighbours share, as in transformers' `stride`
-  int64_t max_windows = 16;  // windows: a text's later ones are not read
+  int64_t max_windows = 0;   // windows: at most so many a text, the rest is not read; 0: any number
 };
 
 // Sequences of many texts, one after the other.
 struct EncodedTexts {
-  std::vector<int32_t> ids;                 // of all sequences, each with its [CLS] and [SEP]
-  std::vector<int64_t> sequence_begin{0};   // [sequences + 1], into ids
-  std::vector<int64_t> first_sequence{0};   // [texts + 1]: text t has the sequences [first_sequence[t], first_sequence[t + 1])
-  int64_t cut = 0;                          // texts that lost tokens
+  std::vector<int32_t> ids;                // of all sequences, each with its [CLS] and [SEP]
+  std::vector<int64_t> sequence_begin{0};  // [sequences + 1], into ids
+  std::vector<int64_t> first_sequence{
+      0};           // [texts + 1]: text t has the sequences [first_sequence[t], first_sequence[t + 1])
+  int64_t cut = 0;  // texts that lost tokens
 
   int64_t texts() const { return static_cast<int64_t>(first_sequence.size()) - 1; }
   int64_t sequences() const { return static_cast<int64_t>(sequence_begin.size()) - 1; }
@@ -43,6 +45,7 @@ struct EncodedTexts {
     return std::span(ids).subspan(static_cast<size_t>(sequence_begin[s]),
                                   static_cast<size_t>(sequence_begin[s + 1] - sequence_begin[s]));
   }
+  void append(const EncodedTexts& other);
 };
 
 class TextEncoder {
