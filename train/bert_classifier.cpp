@@ -23,15 +23,7 @@ constexpr size_t kFilesPerRead = 16;
 LongOptions long_options(const std::filesystem::path& folder, const std::optional<RunRecord>& record,
                          const OpenOptions& options, int64_t max_positions, int64_t tokenizer_max_length) {
   LongOptions result{.max_length = std::min(max_positions, tokenizer_max_length)};
-  if (record) {
-    const RunRecord::Encoding& trained = record->encoding;
-    const auto policy = long_policy_from_name(trained.long_policy);
-    if (!policy) {
-      throw io::Error((folder / kRunRecordFile).string() + ": long_policy \"" + trained.long_policy +
-                      "\", expected head, tail, head-tail or windows");
-    }
-    result = {*policy, trained.max_length, trained.stride, trained.max_windows};
-  }
+  if (record) result = record->texts;
   result.policy = options.long_policy.value_or(result.policy);
   result.max_length = options.max_length.value_or(result.max_length);
   result.stride = options.stride.value_or(result.stride);
@@ -58,8 +50,8 @@ class BertDocumentClassifier final : public Classifier {
       : record_(read_run_record(folder)),
         stream_(options.stream),
         model_(open_for_inference(folder, compute_type(options.precision, stream_))),
-        tokenizer_(tokenizer::Tokenizer::load(folder, {.nfc = record_ && record_->encoding.nfc,
-                                                       .special_tokens_in_text = options.special_tokens_in_text})),
+        tokenizer_(tokenizer::Tokenizer::load(
+            folder, {.nfc = record_ && record_->nfc, .special_tokens_in_text = options.special_tokens_in_text})),
         encoder_(tokenizer_, long_options(folder, record_, options, model_.config.model.max_positions,
                                           static_cast<int64_t>(tokenizer_.model_max_length()))) {
     check_vocabulary(folder);
