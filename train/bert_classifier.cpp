@@ -20,18 +20,11 @@ constexpr int64_t kTokensPerBatch = 2048;
 // gain nothing.
 constexpr size_t kFilesPerRead = 16;
 
+// As the model was trained, unless the user says otherwise.
 LongOptions long_options(const std::filesystem::path& folder, const std::optional<RunRecord>& record,
                          const OpenOptions& options, int64_t max_positions, int64_t tokenizer_max_length) {
   LongOptions result{.max_length = std::min(max_positions, tokenizer_max_length)};
-  if (record) {
-    const RunRecord::Encoding& trained = record->encoding;
-    const auto policy = long_policy_from_name(trained.long_policy);
-    if (!policy) {
-      throw io::Error((folder / kRunRecordFile).string() + ": long_policy \"" + trained.long_policy +
-                      "\", expected head, tail, head-tail or windows");
-    }
-    result = {*policy, trained.max_length, trained.stride, trained.max_windows};
-  }
+  if (record) result = record->texts;
   result.policy = options.long_policy.value_or(result.policy);
   result.max_length = options.max_length.value_or(result.max_length);
   result.stride = options.stride.value_or(result.stride);
@@ -57,9 +50,10 @@ class BertDocumentClassifier final : public Classifier {
   BertDocumentClassifier(const std::filesystem::path& folder, const OpenOptions& options)
       : record_(read_run_record(folder)),
         stream_(options.stream),
-        model_(open_for_inference(folder, compute_type(options.precision, stream_))),
-        tokenizer_(tokenizer::Tokenizer::load(folder, {.nfc = record_ && record_->encoding.nfc,
-                                                       .special_tokens_in_text = options.special_tokens_in_text})),
+        compute_(compute_type(options.precision, stream_)),
+        model_(open_for_inference(folder, compute_)),
+        tokenizer_(tokenizer::Tokenizer::load(
+            folder, {.nfc = record_ && record_->nfc, .special_tokens_in_text = options.special_tokens_in_text})),
         encoder_(tokenizer_, long_options(folder, record_, options, model_.config.model.max_positions,
                                           static_cast<int64_t>(tokenizer_.model_max_length()))) {
     check_vocabulary(folder);
@@ -74,6 +68,7 @@ class BertDocumentClassifier final : public Classifier {
   const std::vector<std::string>& labels() const override { return model_.config.labels; }
   const std::vector<std::string>& notes() const override { return model_.notes; }
   Stream& stream() override { return stream_; }
+  DType compute() const override { return compute_; }
 
   void classify(std::span<const std::filesystem::path> files,
                 const std::function<bool(size_t, const Verdict&)>& sink) override {
@@ -188,6 +183,7 @@ class BertDocumentClassifier final : public Classifier {
 
   std::optional<RunRecord> record_;
   Stream stream_;
+  DType compute_;
   HfModel model_;
   std::string kind_ = model_.config.model.architecture == nn::BertConfig::Architecture::bert ? "beto" : "distilbeto";
   tokenizer::Tokenizer tokenizer_;
