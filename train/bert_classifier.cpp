@@ -20,6 +20,7 @@ constexpr int64_t kTokensPerBatch = 2048;
 // gain nothing.
 constexpr size_t kFilesPerRead = 16;
 
+// As the model was trained, unless the user says otherwise.
 LongOptions long_options(const std::filesystem::path& folder, const std::optional<RunRecord>& record,
                          const OpenOptions& options, int64_t max_positions, int64_t tokenizer_max_length) {
   LongOptions result{.max_length = std::min(max_positions, tokenizer_max_length)};
@@ -49,7 +50,8 @@ class BertDocumentClassifier final : public Classifier {
   BertDocumentClassifier(const std::filesystem::path& folder, const OpenOptions& options)
       : record_(read_run_record(folder)),
         stream_(options.stream),
-        model_(open_for_inference(folder, compute_type(options.precision, stream_))),
+        compute_(compute_type(options.precision, stream_)),
+        model_(open_for_inference(folder, compute_)),
         tokenizer_(tokenizer::Tokenizer::load(
             folder, {.nfc = record_ && record_->nfc, .special_tokens_in_text = options.special_tokens_in_text})),
         encoder_(tokenizer_, long_options(folder, record_, options, model_.config.model.max_positions,
@@ -66,6 +68,7 @@ class BertDocumentClassifier final : public Classifier {
   const std::vector<std::string>& labels() const override { return model_.config.labels; }
   const std::vector<std::string>& notes() const override { return model_.notes; }
   Stream& stream() override { return stream_; }
+  DType compute() const override { return compute_; }
 
   void classify(std::span<const std::filesystem::path> files,
                 const std::function<bool(size_t, const Verdict&)>& sink) override {
@@ -180,6 +183,7 @@ class BertDocumentClassifier final : public Classifier {
 
   std::optional<RunRecord> record_;
   Stream stream_;
+  DType compute_;
   HfModel model_;
   std::string kind_ = model_.config.model.architecture == nn::BertConfig::Architecture::bert ? "beto" : "distilbeto";
   tokenizer::Tokenizer tokenizer_;

@@ -29,6 +29,7 @@ class Classifier {
   virtual const std::vector<std::string>& labels() const = 0;
   virtual const std::vector<std::string>& notes() const = 0;  // what opening the model has to tell
   virtual Stream& stream() = 0;
+  virtual DType compute() const = 0;
 
   // Gives every file's verdict to the sink, in the order of the files and as soon as it is known. Holds a few batches
   // in memory, however many files there are. The sink returns false to stop.

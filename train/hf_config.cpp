@@ -1,12 +1,12 @@
 #include "train/hf_config.h"
 
-#include <charconv>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <sstream>
 
 #include "io/error.h"
 #include "io/json_file.h"
+#include "train/as_written.h"
 
 namespace aid::train {
 namespace {
@@ -181,15 +181,6 @@ nn::BertConfig distilbert_config(const Fields& fields) {
   c.attention_dropout = fields.probability("attention_dropout", 0.1f);
   c.classifier_dropout = fields.probability("seq_classif_dropout", 0.2f);
   return c;
-}
-
-// The double that prints as the float does: 0.1, not 0.10000000149011612.
-double as_written(float value) {
-  char text[32];
-  const auto end = std::to_chars(text, text + sizeof text, value).ptr;
-  double result = 0;
-  std::from_chars(text, end, result);
-  return result;
 }
 
 }  // namespace
