@@ -8,6 +8,7 @@
 #include "io/error.h"
 #include "io/file.h"
 #include "io/json_file.h"
+#include "tokenizer/utf8.h"
 #include "train/run_record.h"
 #include "train/text_data.h"
 #include "train/versions.h"
@@ -117,14 +118,17 @@ Data read_data(const FineTuneOptions& options, const ThreadTeam& team, Progress&
   return data;
 }
 
-void tell_unknown(const tokenizer::Tokenizer& tokenizer, const TextData& data, Progress& progress) {
-  const tokenizer::UnknownStats stats =
-      tokenizer.unknown_stats(std::vector<std::string_view>(data.utf8.begin(), data.utf8.end()));
+void tell_unknown(const tokenizer::Tokenizer& tokenizer, const TextData& data, int threads, Progress& progress) {
+  const std::vector<std::string_view> texts(data.utf8.begin(), data.utf8.end());
+  const tokenizer::UnknownStats stats = tokenizer.count_unknown(texts, threads);
   std::string line = "[UNK]: " + percent(static_cast<double>(stats.unknown), static_cast<double>(stats.tokens)) +
                      " of " + std::to_string(stats.tokens) + " training tokens";
-  for (size_t i = 0; i < stats.commonest.size(); ++i) {
-    line += (i == 0 ? "; commonest characters outside the vocabulary: " : ", ") + stats.commonest[i].first + " " +
-            std::to_string(stats.commonest[i].second);
+  for (size_t i = 0; i < stats.characters.size(); ++i) {
+    const auto& [character, count] = stats.characters[i];
+    char utf8[4];
+    line += i == 0 ? "; commonest characters outside the vocabulary: " : ", ";
+    line.append(utf8, tokenizer::write_utf8(character, utf8));
+    line += " " + std::to_string(count);
   }
   progress.note(line);
 }
@@ -225,7 +229,7 @@ FineTuneResult fine_tune(Stream& s, const FineTuneOptions& given, Progress& prog
       options.model,
       {.labels = data.train.labels, .compute = compute, .seed = options.recipe.seed, .from = options.start});
   for (const std::string& note : model.notes) progress.note(note);
-  tell_unknown(tokenizer, data.train, progress);
+  tell_unknown(tokenizer, data.train, s.threads(), progress);
   RunRecord record = make_record(options, data, compute);
   const LabelledTexts train = encode(encoder, data.train, s.team()), val = encode(encoder, data.val, s.team());
   tell_lengths(train, options.texts, progress);
