@@ -13,6 +13,9 @@ struct HfConfig {
   nn::BertConfig model;  // model.labels == labels.size()
   std::vector<std::string>
       labels;  // id2label, by class; like transformers' LABEL_0, LABEL_1... where the file has none
+  // DistilBERT's sinusoidal_pos_embds: what a new position table is filled with. A stored table is read like any other
+  // and trained like any other, as transformers does.
+  bool sinusoidal_positions = false;
 };
 
 // Reads FOLDER/config.json with transformers' defaults for what is missing (eps 1e-12, padding index 0, two token

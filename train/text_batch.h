@@ -23,7 +23,8 @@ TextBatch make_batch(const EncodedTexts& all, std::span<const int32_t> texts, in
 // Tokens of every text, all its sequences together.
 std::vector<int32_t> text_lengths(const EncodedTexts& all);
 
-// f32 [sequences, labels] -> [texts, labels] (empty where the batch has one sequence a text: the logits are the texts').
+// f32 [sequences, labels] -> [texts, labels] (empty where the batch has one sequence a text: the logits are the
+// texts').
 std::vector<float> pool_logits(CSpan logits, const TextBatch& batch);
 // f32 [texts, labels] -> [sequences, labels].
 std::vector<float> unpool_gradient(CSpan dpooled, const TextBatch& batch);
