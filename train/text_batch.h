@@ -23,15 +23,9 @@ TextBatch make_batch(const EncodedTexts& all, std::span<const int32_t> texts, in
 // Tokens of every text, all its sequences together.
 std::vector<int32_t> text_lengths(const EncodedTexts& all);
 
-// f32 [sequences, labels] -> [texts, labels] (empty where the batch has one sequence a text: the logits are the
-// texts').
+// f32 [sequences, labels] -> [texts, labels]
 std::vector<float> pool_logits(CSpan logits, const TextBatch& batch);
-// f32 [texts, labels] -> [sequences, labels].
+// f32 [texts, labels] -> [sequences, labels]
 std::vector<float> unpool_gradient(CSpan dpooled, const TextBatch& batch);
-
-// Calls f(batch, first, last) for micro-batches of at most max_tokens that together are all texts, in order, until it
-// returns false. Returns whether it reached the end.
-bool for_each_batch(const EncodedTexts& all, int64_t max_tokens,
-                    FunctionRef<void(const TextBatch& batch, int64_t first_text, bool& go_on)> f);
 
 }  // namespace aid::train
