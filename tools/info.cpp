@@ -44,7 +44,7 @@ void print_record(const train::RunRecord& record) {
 }
 
 void print_model(const std::string& folder) {
-  const train::HfModel model = train::open_for_inference(folder, DType::f32);
+  train::HfModel model = train::open_for_inference(folder, DType::f32);
   const nn::BertConfig& c = model.config.model;
   int64_t parameters = 0;
   for (const nn::Parameter& parameter : model.network.parameters()) parameters += parameter.value.size();

@@ -5,6 +5,7 @@
 #include "io/error.h"
 #include "tokenizer/error.h"
 #include "tools/commands.h"
+#include "train/versions.h"
 
 namespace aid::tools {
 namespace {
@@ -17,7 +18,7 @@ int explain(const char* what) {
 int run(int argc, char** argv) {
   CLI::App program("Classifies documents by typology: trains, evaluates and runs BETO and DistilBETO.", "aid");
   program.require_subcommand(1);
-  program.set_version_flag("--version", "aid " AID_VERSION);
+  program.set_version_flag("--version", "aid " + train::program_version());
   program.get_formatter()->column_width(34);
   program.failure_message(CLI::FailureMessage::simple);
   const Command commands[] = {add_train(program), add_eval(program), add_predict(program), add_tokenize(program),

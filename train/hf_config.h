@@ -10,16 +10,18 @@
 namespace aid::train {
 
 struct HfConfig {
-  nn::BertConfig model;  // model.labels == labels.size()
-  std::vector<std::string>
-      labels;  // id2label, by class; like transformers' LABEL_0, LABEL_1... where the file has none
+  nn::BertConfig model;
+  // id2label, by class, model.labels of them; LABEL_0, LABEL_1... where the file has none, as in transformers.
+  std::vector<std::string> labels;
+  // DistilBERT's sinusoidal_pos_embds: what a new position table is filled with. A stored table is read like any other
+  // and trained like any other, as transformers does.
+  bool sinusoidal_positions = false;
 };
 
 // Reads FOLDER/config.json with transformers' defaults for what is missing (eps 1e-12, padding index 0, two token
 // types). An option that would change the result and that the engine does not compute is refused by name: another
 // architecture or activation, relative positions, decoders, pruned heads, regression, several labels a document. Throws
-// io::Error. DistilBERT's sinusoidal_pos_embds only says how the position table was first filled; the table in the
-// weights counts, and it is trained like the others.
+// io::Error.
 HfConfig read_hf_config(const std::filesystem::path& folder);
 
 // The text of a config.json that AutoModelForSequenceClassification opens.

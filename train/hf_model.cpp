@@ -64,6 +64,11 @@ int64_t elements(const nn::Parameter& parameter) {
   return count;
 }
 
+bool is_floating(io::DType dtype) {
+  using enum io::DType;
+  return dtype == f32 || dtype == f16 || dtype == bf16 || dtype == f64;
+}
+
 // The tensors of a checkpoint by parameter name, and everything that is wrong with them.
 class Matching {
  public:
@@ -130,8 +135,7 @@ class Matching {
     } else if (tensor->shape != parameter.shape) {
       shapes_.emplace(parameter.name, "shape: " + tensor->name + " is " + io::shape_text(tensor->shape) +
                                           ", config.json makes it " + io::shape_text(parameter.shape));
-    } else if (using enum io::DType;
-               tensor->dtype != f32 && tensor->dtype != f16 && tensor->dtype != bf16 && tensor->dtype != f64) {
+    } else if (!is_floating(tensor->dtype)) {
       problems_.push_back("type: " + tensor->name + " is " + std::string(io::dtype_name(tensor->dtype)) +
                           ", expected F32, F16, BF16 or F64");
     }
