@@ -7,6 +7,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <span>
 
 #include "kernels/core/stream.h"
@@ -70,5 +71,7 @@ void linear_backward_weight(Stream& s, const LinearBackwardWeight& a);
 // Times a large matrix product in the given dtype: FLOP/s that this machine reaches, the roof that reports are held
 // against.
 double measure_matrix_peak(Stream& s, DType compute);
+
+std::string matrix_library_version();  // oneDNN's: "2.6.3"
 
 }  // namespace aid

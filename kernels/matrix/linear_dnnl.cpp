@@ -306,3 +306,12 @@ void copy(Stream& s, Span y, CSpan x) {
 }
 
 }  // namespace aid::gemm
+
+namespace aid {
+
+std::string matrix_library_version() {
+  const dnnl_version_t& v = *dnnl::version();
+  return std::to_string(v.major) + "." + std::to_string(v.minor) + "." + std::to_string(v.patch);
+}
+
+}  // namespace aid
