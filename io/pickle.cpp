@@ -148,7 +148,7 @@ std::vector<PickleValue> PickleReader::pop_to_mark() {
 
 template <class T>
 T PickleReader::pop_as(const char* expected) {
-  const const PickleValue value = pop();
+  const PickleValue value = pop();
   const T* typed = std::get_if<T>(&value);
   if (!typed) fail(std::string("the value on the stack is not ") + expected);
   return *typed;
