@@ -29,6 +29,10 @@ inline constexpr int kLanes = static_cast<int>(Vec::size());
 #if defined(__AVX512F__)
 [[gnu::always_inline]] inline Vec to_vec(__m512 v) { return Vec(v); }
 [[gnu::always_inline]] inline __m512 native(Vec v) { return static_cast<__m512>(v); }
+// a b + c, rounded once. stdx::fma of g++ 12 is a function call with its operands in memory.
+[[gnu::always_inline]] inline Vec multiply_add(Vec a, Vec b, Vec c) {
+  return to_vec(_mm512_fmadd_ps(native(a), native(b), native(c)));
+}
 
 [[gnu::always_inline]] inline Vec load(const f16* p) {
   return to_vec(_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))));
@@ -44,6 +48,9 @@ inline constexpr int kLanes = static_cast<int>(Vec::size());
 #else
 [[gnu::always_inline]] inline Vec to_vec(__m256 v) { return Vec(v); }
 [[gnu::always_inline]] inline __m256 native(Vec v) { return static_cast<__m256>(v); }
+[[gnu::always_inline]] inline Vec multiply_add(Vec a, Vec b, Vec c) {
+  return to_vec(_mm256_fmadd_ps(native(a), native(b), native(c)));
+}
 
 [[gnu::always_inline]] inline Vec load(const f16* p) {
   return to_vec(_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 
 #include "kernels/core/stream.h"
 
@@ -27,6 +28,8 @@ class LinearWeights {
 
   // Takes the values from `w`, f32 [out, in] (rows may be strided): at load, and after every optimizer step.
   void update(Stream& s, CSpan w);
+  // The same for a matrix whose rows several parameters share, one below the other (query, key, value).
+  void update(Stream& s, std::span<const CSpan> stacked);
 
   int64_t out() const;
   int64_t in() const;
