@@ -71,7 +71,8 @@ template <class T, class F>
 [[gnu::noinline, gnu::flatten]] void write_rows(const Rows<T>& y, const float* x, int64_t stride, const F& factor) {
   for (int64_t i = 0; i < y.rows; ++i) {
     const float f = factor(i);
-    for_vectors(y.cols, [&](int64_t j, auto n) { store_n(load(x + i * stride + j) * f, y.data + i * y.stride + j, n); });
+    for_vectors(y.cols,
+                [&](int64_t j, auto n) { store_n(load(x + i * stride + j) * f, y.data + i * y.stride + j, n); });
   }
 }
 

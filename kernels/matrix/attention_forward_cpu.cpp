@@ -64,8 +64,7 @@ template <class Unit>
   for (int64_t i = 0; i < b.rows; ++i) {
     const float* s = b.s + i * b.stride;
     Vec largest(-INFINITY);
-    for_vectors(b.keys,
-                [&](int64_t j, auto n) { largest = stdx::max(largest, fill_from(load(s + j), n, -INFINITY)); });
+    for_vectors(b.keys, [&](int64_t j, auto n) { largest = stdx::max(largest, fill_from(load(s + j), n, -INFINITY)); });
     const float before = at.maximum[i], maximum = max(largest) * b.scale;
     at.maximum[i] = before > maximum ? before : maximum;
     if (b.out == nullptr) continue;
