@@ -71,9 +71,6 @@ struct Normal {
   return {cdf, bell};
 }
 
-// 1 / (1 + e^-x); relative error below 3 ulp for x > -87.
-[[gnu::always_inline]] inline Vec sigmoid(Vec x) { return 1.0f / (1.0f + exp(-x)); }
-
 // tanh(x) with a relative error below 3 ulp: near 0, where 1 - 2 / (e^(2|x|) + 1) would lose digits, by Cephes' tanhf
 // polynomial.
 [[gnu::always_inline]] inline Vec tanh(Vec x) {
