@@ -1,0 +1,207 @@
+// aid's side of compare_bert.py: does one piece of work on BETO-base with random weights, once for each line on stdin, and
+// answers each with "milliseconds peak-MiB"; on "profile" with one JSON object of the time of each op.
+//   bert_worker {infer|ragged|train|peak} --precision {f32|bf16} [--batch N] [--length N] [--threads N]
+#include <sys/resource.h>
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <iostream>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <random>
+
+#include "kernels/rows/cross_entropy.h"
+#include "kernels/update/adamw.h"
+#include "kernels/update/global_norm.h"
+#include "nn/bert.h"
+
+namespace aid {
+namespace {
+
+struct Options {
+  std::string work, precision = "f32";
+  int batch = 1, length = 128, threads = 2;
+};
+
+constexpr int kLabels = 12;
+
+nn::BertConfig beto_base() {
+  return {.vocab_size = 31002,
+          .hidden = 768,
+          .layers = 12,
+          .heads = 12,
+          .intermediate = 3072,
+          .max_positions = 512,
+          .types = 2,
+          .labels = kLabels,
+          .padding_idx = 1};
+}
+
+// The 64 lengths of bert_peer.py's ragged_lengths(), in the order of the files.
+std::vector<int> ragged_lengths() {
+  std::vector<int> lengths;
+  for (int i = 0; i < 64; ++i) lengths.push_back(20 + (i * 37 % 64) * 492 / 63);
+  return lengths;
+}
+
+nn::TokenBatch random_batch(std::span<const int> lengths, std::mt19937& random) {
+  nn::TokenBatch batch;
+  batch.cu_seqlens.push_back(0);
+  std::uniform_int_distribution<int> id(5, 31001);
+  for (const int length : lengths) {
+    for (int i = 0; i < length; ++i) batch.ids.push_back(id(random));
+    batch.sequence_ids.push_back(static_cast<int32_t>(batch.cu_seqlens.size()) - 1);
+    batch.cu_seqlens.push_back(static_cast<int32_t>(batch.ids.size()));
+  }
+  return batch;
+}
+
+// Ragged texts go in file order, as many to a batch as a budget of tokens holds: what `aid predict` does.
+std::vector<nn::TokenBatch> make_batches(const Options& options) {
+  constexpr int kTokenBudget = 1024;
+  std::mt19937 random(0);
+  const std::vector<int> lengths =
+      options.work == "ragged" ? ragged_lengths() : std::vector<int>(static_cast<size_t>(options.batch), options.length);
+  std::vector<nn::TokenBatch> batches;
+  for (size_t begin = 0; begin < lengths.size();) {
+    size_t end = begin;
+    int tokens = 0;
+    while (end < lengths.size() && (end == begin || options.work != "ragged" || tokens + lengths[end] <= kTokenBudget)) {
+      tokens += lengths[end++];
+    }
+    batches.push_back(random_batch(std::span(lengths).subspan(begin, end - begin), random));
+    begin = end;
+  }
+  return batches;
+}
+
+class Worker {
+ public:
+  explicit Worker(const Options& options)
+      : training_(options.work == "train"),
+        stream_({.threads = options.threads}),
+        batches_(make_batches(options)),
+        model_(beto_base(), options.precision == "bf16" ? DType::bf16 : DType::f32,
+               training_ ? nn::BertClassifier::Mode::training : nn::BertClassifier::Mode::inference) {
+    for (nn::Parameter& parameter : model_.parameters()) model_.initialise(parameter, 0);
+    model_.update_weights(stream_);
+    if (!training_) return;
+    for (const nn::Parameter& parameter : model_.parameters()) {
+      const CSpan value = parameter.value;
+      m_.push_back(Tensor::zeros(DType::f32, value.rows, value.cols));
+      v_.push_back(Tensor::zeros(DType::f32, value.rows, value.cols));
+    }
+  }
+
+  void run() {
+    for (const nn::TokenBatch& batch : batches_) {
+      if (training_) {
+        train(batch);
+      } else {
+        model_.forward(stream_, batch);
+      }
+      stream_.arena().release();
+    }
+  }
+
+  Stream& stream() { return stream_; }
+
+ private:
+  void train(const nn::TokenBatch& batch) {
+    const Span logits = model_.forward_training(stream_, batch, {.seed = 0, .step = static_cast<uint32_t>(++step_)});
+    std::vector<int32_t> labels(static_cast<size_t>(batch.sequences()));
+    for (size_t i = 0; i < labels.size(); ++i) labels[i] = static_cast<int32_t>(i) % kLabels;
+    float loss = 0;
+    cross_entropy(stream_, {.loss = &loss,
+                            .dlogits = logits,
+                            .logits = logits,
+                            .labels = vector(labels.data(), batch.sequences())});
+    model_.backward(stream_, logits);
+    std::vector<CSpan> gradients;
+    std::vector<AdamWTensor> tensors;
+    const auto parameters = model_.parameters();
+    for (size_t i = 0; i < parameters.size(); ++i) {
+      gradients.push_back(parameters[i].gradient);
+      tensors.push_back({.parameter = parameters[i].trained_value,
+                         .gradient = parameters[i].gradient,
+                         .m = m_[i].span(),
+                         .v = v_[i].span(),
+                         .weight_decay = parameters[i].decay ? 0.01f : 0.0f});
+    }
+    const double norm = global_norm(stream_, gradients);
+    adamw(stream_, {.tensors = tensors,
+                    .lr = 2e-5f,
+                    .step = step_,
+                    .gradient_scale = static_cast<float>(std::min(1.0, 1.0 / (norm + 1e-6))),
+                    .clear_gradients = true});
+    model_.update_weights(stream_);
+  }
+
+  bool training_;
+  Stream stream_;
+  std::vector<nn::TokenBatch> batches_;
+  nn::BertClassifier model_;
+  std::vector<Tensor> m_, v_;
+  int64_t step_ = 0;
+};
+
+double peak_mib() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<double>(usage.ru_maxrss) / 1024;
+}
+
+void print_profile(const Profiler& profiler, double peak_flops) {
+  struct Sum {
+    double ms = 0, gflop = 0, mb = 0;
+    int calls = 0;
+  };
+  std::map<std::string, Sum> ops;
+  for (const ProfileEvent& event : profiler.events()) {
+    Sum& sum = ops[event.op];
+    sum.ms += static_cast<double>(event.end_ns - event.begin_ns) / 1e6;
+    sum.gflop += static_cast<double>(event.flops) / 1e9;
+    sum.mb += static_cast<double>(event.bytes) / 1e6;
+    ++sum.calls;
+  }
+  nlohmann::json json = {{"peak_gflops", peak_flops / 1e9}, {"ops", nlohmann::json::object()}};
+  for (const auto& [op, sum] : ops) {
+    json["ops"][op] = {{"ms", sum.ms}, {"calls", sum.calls}, {"gflop", sum.gflop}, {"mb", sum.mb}};
+  }
+  std::cout << json.dump() << std::endl;
+}
+
+int run(int argc, char** argv) {
+  Options options;
+  CLI::App app("aid's side of compare_bert.py");
+  app.add_option("work", options.work)->required()->check(CLI::IsMember({"infer", "ragged", "train"}));
+  app.add_option("--precision", options.precision)->check(CLI::IsMember({"f32", "bf16"}));
+  app.add_option("--batch", options.batch);
+  app.add_option("--length", options.length);
+  app.add_option("--threads", options.threads);
+  CLI11_PARSE(app, argc, argv);
+  Worker worker(options);
+  worker.run();
+  std::cout << "ready" << std::endl;
+  for (std::string line; std::getline(std::cin, line);) {
+    if (line == "profile") {
+      const double peak = measure_matrix_peak(worker.stream(), options.precision == "bf16" ? DType::bf16 : DType::f32);
+      Profiler profiler;
+      worker.stream().set_profiler(&profiler);
+      worker.run();
+      worker.stream().set_profiler(nullptr);
+      print_profile(profiler, peak);
+      continue;
+    }
+    const auto start = std::chrono::steady_clock::now();
+    worker.run();
+    const std::chrono::duration<double, std::milli> elapsed = std::chrono::steady_clock::now() - start;
+    std::cout << elapsed.count() << " " << peak_mib() << std::endl;
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace aid
+
+int main(int argc, char** argv) { return aid::run(argc, argv); }
