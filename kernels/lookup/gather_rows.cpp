@@ -4,8 +4,19 @@
 
 #include "kernels/core/operands.h"
 
-// Rows are moved by memcpy, which the C library compiles for each processor already: no kernel per target is needed.
 namespace aid {
+
+using ScatterAddRowsFn = void(Stream&, const ScatterAddRows&);
+namespace cpu_avx2 {
+ScatterAddRowsFn scatter_add_rows;
+}
+namespace cpu_avx512 {
+ScatterAddRowsFn scatter_add_rows;
+}
+namespace cpu_avx512_bf16 {
+ScatterAddRowsFn scatter_add_rows;
+}
+
 namespace {
 
 void* row_address(const Span& span, int64_t row) {
@@ -24,6 +35,7 @@ void check_index(const char* op, const CSpan& index, int64_t rows) {
 
 }  // namespace
 
+// Rows are moved by memcpy, which the C library compiles for each processor already: no kernel per target is needed.
 void gather_rows(Stream& s, const GatherRows& a) {
   constexpr const char* kOp = "gather_rows";
   check_operand(kOp, "index", a.index, 1, a.y.rows, DType::i32);
@@ -37,29 +49,19 @@ void gather_rows(Stream& s, const GatherRows& a) {
   });
 }
 
-void scatter_rows(Stream& s, const ScatterRows& a) {
-  constexpr const char* kOp = "scatter_rows";
+void scatter_add_rows(Stream& s, const ScatterAddRows& a) {
+  constexpr const char* kOp = "scatter_add_rows";
+  check_float(kOp, "x", a.x);
   check_operand(kOp, "index", a.index, 1, a.x.rows, DType::i32);
   check_operand(kOp, "x", a.x, a.index.cols, a.y.cols, a.y.dtype);
   check_index(kOp, a.index, a.y.rows);
-  const ProfileScope scope(s.profiler(), {.op = kOp, .bytes = a.x.bytes() + a.y.bytes()});
-  const size_t row_bytes = static_cast<size_t>(a.y.cols) * size_of(a.y.dtype);
   const auto* index = a.index.as<int32_t>();
-  // Where each row of y comes from, so that every row is written once, by one thread.
-  const Arena::Mark mark = s.arena().mark();
-  auto* const source = s.arena().take(DType::i32, a.y.rows).as<int32_t>();
-  for (int64_t row = 0; row < a.y.rows; ++row) source[row] = -1;
-  for (int64_t i = 0; i < a.index.cols; ++i) source[index[i]] = static_cast<int32_t>(i);
-  s.team().ranges(a.y.rows, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row) {
-      if (source[row] < 0) {
-        std::memset(row_address(a.y, row), 0, row_bytes);
-      } else {
-        std::memcpy(row_address(a.y, row), row_address(a.x, source[row]), row_bytes);
-      }
-    }
-  });
-  s.arena().rewind(mark);
+  for (int64_t i = 1; i < a.index.cols; ++i) {
+    AID_CHECK(index[i - 1] < index[i], kOp, ": index ", i, " is ", index[i], " after ", index[i - 1],
+              "; expected ascending rows, none twice");
+  }
+  const ProfileScope scope(s.profiler(), {.op = kOp, .bytes = 3 * a.x.bytes(), .flops = a.x.size()});
+  select(s, cpu_avx2::scatter_add_rows, cpu_avx512::scatter_add_rows, cpu_avx512_bf16::scatter_add_rows)(s, a);
 }
 
 }  // namespace aid

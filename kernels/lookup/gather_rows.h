@@ -1,6 +1,6 @@
 // Picks rows out of a matrix, and adds their gradients back:
 //   gather_rows       y[i] = x[index[i]]
-//   scatter_add_rows  y[index[i]] += x[i]; no index twice
+//   scatter_add_rows  y[index[i]] += x[i]
 #pragma once
 
 #include "kernels/core/stream.h"
@@ -15,9 +15,9 @@ struct GatherRows {
 void gather_rows(Stream& s, const GatherRows& a);
 
 struct ScatterAddRows {
-  Span y;       // [rows, cols], +=; rows may be strided
+  Span y;       // [rows, cols], f32 or bf16, +=; rows may be strided
   CSpan x;      // [indices, cols], same dtype
-  CSpan index;  // i32 [indices]
+  CSpan index;  // i32 [indices], ascending: no row is added to twice
 };
 void scatter_add_rows(Stream& s, const ScatterAddRows& a);
 

@@ -140,7 +140,7 @@ INSTANTIATE_TEST_SUITE_P(
     All, BertGolden,
     testing::Combine(testing::ValuesIn(Golden::names()),
                      testing::Values(Target::cpu_avx2, Target::cpu_avx512, Target::cpu_avx512_bf16)),
-    [](const auto& info) { return std::get<0>(info.param) + "_" + name_of(std::get<1>(info.param)); });
+    [](const auto& test) { return std::get<0>(test.param) + "_" + name_of(std::get<1>(test.param)); });
 
 }  // namespace
 }  // namespace aid
