@@ -4,21 +4,10 @@
 #include <nlohmann/json.hpp>
 
 #include "train/metrics.h"
+#include "train/text_width.h"
 
 namespace aid::train {
 namespace {
-
-// Columns on a terminal: code points, which is right for the Latin scripts that labels are written in.
-size_t width_of(const std::string& utf8) {
-  return static_cast<size_t>(std::count_if(utf8.begin(), utf8.end(), [](char c) { return (c & 0xC0) != 0x80; }));
-}
-
-std::string left(const std::string& text, size_t width) {
-  return text + std::string(width - std::min(width, width_of(text)), ' ');
-}
-std::string right(const std::string& text, size_t width) {
-  return std::string(width - std::min(width, width_of(text)), ' ') + text;
-}
 
 std::string decimals(double value) {
   char text[32];
@@ -35,8 +24,9 @@ std::string rule(size_t width) {
 constexpr size_t kColumn = 11;
 
 std::string class_line(const std::string& name, size_t name_width, const PrecisionRecall& value, int64_t support) {
-  return left(name, name_width) + right(decimals(value.precision), kColumn) + right(decimals(value.recall), kColumn) +
-         right(decimals(value.f1), kColumn) + right(std::to_string(support), kColumn) + "\n";
+  return left_aligned(name, name_width) + right_aligned(decimals(value.precision), kColumn) +
+         right_aligned(decimals(value.recall), kColumn) + right_aligned(decimals(value.f1), kColumn) +
+         right_aligned(std::to_string(support), kColumn) + "\n";
 }
 
 std::string confusion_table(const Metrics& metrics, size_t name_width) {
@@ -45,13 +35,13 @@ std::string confusion_table(const Metrics& metrics, size_t name_width) {
   const size_t number = std::to_string(classes).size();
   const size_t cell = std::max(number, std::to_string(most).size()) + 2;
   std::string table = "confusion matrix (rows: truth, columns: verdict)\n" + std::string(number + 1 + name_width, ' ');
-  for (size_t p = 0; p < classes; ++p) table += right(std::to_string(p + 1), cell);
+  for (size_t p = 0; p < classes; ++p) table += right_aligned(std::to_string(p + 1), cell);
   table += "\n";
   for (size_t t = 0; t < classes; ++t) {
-    table += right(std::to_string(t + 1), number) + " " + left(metrics.labels[t], name_width);
+    table += right_aligned(std::to_string(t + 1), number) + " " + left_aligned(metrics.labels[t], name_width);
     for (size_t p = 0; p < classes; ++p) {
       const int64_t count = metrics.confused(t, p);
-      table += right(count == 0 ? "·" : std::to_string(count), cell);
+      table += right_aligned(count == 0 ? "·" : std::to_string(count), cell);
     }
     table += "\n";
   }
@@ -68,8 +58,9 @@ std::string to_table(const Metrics& metrics) {
   size_t name_width = width_of("weighted average");
   for (const std::string& label : metrics.labels) name_width = std::max(name_width, width_of(label));
   const std::string line = rule(name_width + 4 * kColumn);
-  std::string table = left("", name_width) + right("precision", kColumn) + right("recall", kColumn) +
-                      right("f1", kColumn) + right("texts", kColumn) + "\n" + line;
+  std::string table = left_aligned("", name_width) + right_aligned("precision", kColumn) +
+                      right_aligned("recall", kColumn) + right_aligned("f1", kColumn) +
+                      right_aligned("texts", kColumn) + "\n" + line;
   for (size_t k = 0; k < metrics.labels.size(); ++k) {
     table += class_line(metrics.labels[k], name_width, metrics.classes[k], metrics.support[k]);
   }

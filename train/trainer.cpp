@@ -259,11 +259,12 @@ bool Trainer::evaluate() {
         std::span(order).subspan(static_cast<size_t>(part.begin), static_cast<size_t>(part.end - part.begin));
     const TextBatch batch = make_batch(setup_.val.texts, part_texts, 0);
     const Span logits = setup_.network.forward(s, batch.tokens);
-    std::vector<float> pooled = pool_logits(logits, batch);
-    const Span text_logits = matrix(pooled.data(), batch.texts(), logits.cols);
-    cross_entropy(s, {.probabilities = text_logits, .logits = text_logits});
+    const std::vector<float> pooled = pool_logits(logits, batch);
+    probabilities.resize(probabilities.size() + pooled.size());
+    cross_entropy(s, {.probabilities = matrix(probabilities.data() + (probabilities.size() - pooled.size()),
+                                              batch.texts(), logits.cols),
+                      .logits = matrix(pooled.data(), batch.texts(), logits.cols)});
     s.arena().release();
-    probabilities.insert(probabilities.end(), pooled.begin(), pooled.end());
     setup_.progress.update(part.end, "");
   }
   for (const float p : probabilities) require_finite("probability of a validation text", p);
@@ -286,7 +287,7 @@ void Trainer::judge(const Metrics& metrics) {
     state_.best = {.step = state_.step, .value = value, .metrics = numbers_of(metrics)};
     state_.evaluations_without_better = 0;
     io::AtomicDirectory folder(setup_.checkpoints.best_folder(state_.step));
-    setup_.write_model(folder.path(), *state_.best);
+    setup_.write_model(folder.path(), *state_.best, metrics);
     folder.commit();
   } else {
     ++state_.evaluations_without_better;

@@ -40,7 +40,8 @@ struct TrainerSetup {
   // rounding.
   int64_t tokens_per_pass = 2048;
   // Fills a folder with the model as it stands: called for the best weights.
-  std::function<void(const std::filesystem::path& folder, const TrainingState::Best& best)> write_model;
+  std::function<void(const std::filesystem::path& folder, const TrainingState::Best& best, const Metrics& metrics)>
+      write_model;
   Progress& progress;
   std::function<bool()> stop_requested;  // looked at after every step and every pass of an evaluation
 };
