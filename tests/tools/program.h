@@ -11,13 +11,13 @@
 
 namespace aid::tools::test {
 
-struct Run {
+struct Outcome {
   int status = -1;
   std::string out, err;
 };
 
-// arguments: as in a shell. stdout_to: where stdout goes instead of into Run::out.
-inline Run run_aid(const std::string& arguments, const std::string& stdout_to = "") {
+// arguments: as in a shell. stdout_to: where stdout goes instead of into Outcome::out.
+inline Outcome run_aid(const std::string& arguments, const std::string& stdout_to = "") {
   const io::test::TemporaryFolder folder;
   const std::string out = stdout_to.empty() ? (folder / "out").string() : stdout_to, err = (folder / "err").string();
   const std::string command = AID_PROGRAM " " + arguments + " >'" + out + "' 2>'" + err + "'";

@@ -15,7 +15,7 @@ using io::test::contains;
 using io::test::put;
 using io::test::TemporaryFolder;
 using nlohmann::json;
-using test::Run;
+using test::Outcome;
 using test::run_aid;
 
 const std::string kModel = AID_SOURCE_DIR "/tests/golden/hf/bert";
@@ -39,7 +39,7 @@ void put_data(const fs::path& folder) {
 TEST(Program, WrongUsageIsTwo) {
   for (const char* arguments : {"", "nonsense", "predict", "predict model", "eval model dir --precision f16",
                                 "predict m p --format xml", "predict m p --long middle", "predict m p --threads -1"}) {
-    const Run run = run_aid(arguments);
+    const Outcome run = run_aid(arguments);
     EXPECT_EQ(run.status, 2) << arguments;
     EXPECT_EQ(run.out, "") << arguments;
     EXPECT_NE(run.err, "") << arguments;
@@ -49,7 +49,7 @@ TEST(Program, WrongUsageIsTwo) {
 TEST(Program, HelpHasAnExample) {
   EXPECT_EQ(run_aid("--help").status, 0);
   for (const char* command : {"eval", "predict", "tokenize", "info"}) {
-    const Run run = run_aid(std::string(command) + " --help");
+    const Outcome run = run_aid(std::string(command) + " --help");
     EXPECT_EQ(run.status, 0);
     EXPECT_TRUE(contains(run.out, std::string("aid ") + command + " modelo") ||
                 contains(run.out, "| aid " + std::string(command)));
@@ -58,7 +58,7 @@ TEST(Program, HelpHasAnExample) {
 }
 
 TEST(Program, ThereIsNoCudaInThisBuild) {
-  const Run run = run_aid("predict " + kModel + " x --device cuda");
+  const Outcome run = run_aid("predict " + kModel + " x --device cuda");
   EXPECT_EQ(run.status, 2);
   EXPECT_TRUE(contains(run.err, "this build computes on the CPU only"));
 }
@@ -66,7 +66,7 @@ TEST(Program, ThereIsNoCudaInThisBuild) {
 TEST(Program, AMissingModelIsNamed) {
   const TemporaryFolder folder;
   put(folder / "a.txt", "la ley");
-  const Run run = run_aid("predict " + quoted(folder / "nothing") + " " + quoted(folder / "a.txt"));
+  const Outcome run = run_aid("predict " + quoted(folder / "nothing") + " " + quoted(folder / "a.txt"));
   EXPECT_EQ(run.status, 2);
   EXPECT_TRUE(contains(run.err, (folder / "nothing").string()));
   EXPECT_EQ(run.out, "");
@@ -80,7 +80,7 @@ TEST(Predict, OneJsonLineAFileInOrder) {
   put(folder / "d/.hidden.txt", "no");
   put(folder / "d/image.png", "no text");
   put(folder / "first.md", "named, so it is read");
-  const Run run = run_aid("predict " + kModel + " " + quoted(folder / "first.md") + " " + quoted(folder / "d"));
+  const Outcome run = run_aid("predict " + kModel + " " + quoted(folder / "first.md") + " " + quoted(folder / "d"));
   EXPECT_EQ(run.status, 0) << run.err;
   EXPECT_TRUE(contains(run.err, "image.png: not a .txt file, left out"));
   const auto found = lines(run.out);
@@ -105,7 +105,7 @@ TEST(Predict, OneJsonLineAFileInOrder) {
 TEST(Predict, CsvHasAHeader) {
   const TemporaryFolder folder;
   put(folder / "a, b.txt", "la ley");
-  const Run run = run_aid("predict " + kModel + " " + quoted(folder / "a, b.txt") + " --format csv");
+  const Outcome run = run_aid("predict " + kModel + " " + quoted(folder / "a, b.txt") + " --format csv");
   EXPECT_EQ(run.status, 0) << run.err;
   const auto found = lines(run.out);
   ASSERT_EQ(found.size(), 2u);
@@ -117,7 +117,7 @@ TEST(Predict, PathsComeFromStdinToo) {
   const TemporaryFolder folder;
   put(folder / "a.txt", "la ley");
   put(folder / "list", (folder / "a.txt").string() + "\n\n" + (folder / "a.txt").string() + "\n");
-  const Run run = run_aid("predict " + kModel + " - <" + quoted(folder / "list"));
+  const Outcome run = run_aid("predict " + kModel + " - <" + quoted(folder / "list"));
   EXPECT_EQ(run.status, 0) << run.err;
   EXPECT_EQ(lines(run.out).size(), 2u);
 }
@@ -130,7 +130,7 @@ TEST(Predict, StrayFilesAreNamedCountedAndOne) {
                                       8));
   put(folder / "d/c.txt", "  \n");
   put(folder / "d/d.txt", "la norma");
-  const Run run =
+  const Outcome run =
       run_aid("predict " + kModel + " " + quoted(folder / "d") + " " + quoted(folder / "gone.txt") + " --quiet");
   EXPECT_EQ(run.status, 1);
   EXPECT_EQ(lines(run.out).size(), 2u);
@@ -142,7 +142,7 @@ TEST(Predict, StrayFilesAreNamedCountedAndOne) {
 
 TEST(Predict, NothingToClassifyIsTwo) {
   const TemporaryFolder folder;
-  const Run run = run_aid("predict " + kModel + " " + quoted(folder.path()));
+  const Outcome run = run_aid("predict " + kModel + " " + quoted(folder.path()));
   EXPECT_EQ(run.status, 2);
   EXPECT_TRUE(contains(run.err, "no file to classify"));
 }
@@ -152,14 +152,14 @@ TEST(Predict, SpecialTokensInTextAreASwitch) {
   const TemporaryFolder folder;
   put(folder / "a.txt", "la [SEP] ley");
   const std::string arguments = "predict " + kModel + " " + quoted(folder / "a.txt") + " --quiet";
-  const Run off = run_aid(arguments), on = run_aid(arguments + " --special-tokens-in-text");
+  const Outcome off = run_aid(arguments), on = run_aid(arguments + " --special-tokens-in-text");
   EXPECT_NE(off.out, on.out);
 }
 
 TEST(Predict, QuietSaysNothing) {
   const TemporaryFolder folder;
   put(folder / "a.txt", "la ley");
-  const Run run = run_aid("predict " + kModel + " " + quoted(folder / "a.txt") + " --quiet");
+  const Outcome run = run_aid("predict " + kModel + " " + quoted(folder / "a.txt") + " --quiet");
   EXPECT_EQ(run.err, "");
   EXPECT_EQ(run.status, 0);
 }
@@ -167,7 +167,7 @@ TEST(Predict, QuietSaysNothing) {
 TEST(Predict, AFullDiskIsTold) {
   const TemporaryFolder folder;
   put(folder / "a.txt", "la ley");
-  const Run run = run_aid("predict " + kModel + " " + quoted(folder / "a.txt"), "/dev/full");
+  const Outcome run = run_aid("predict " + kModel + " " + quoted(folder / "a.txt"), "/dev/full");
   EXPECT_EQ(run.status, 1);
   EXPECT_TRUE(contains(run.err, "the results could not be written to stdout"));
 }
@@ -175,7 +175,7 @@ TEST(Predict, AFullDiskIsTold) {
 TEST(Predict, ProfileWritesATableAndATrace) {
   const TemporaryFolder folder;
   put(folder / "a.txt", "la ley");
-  const Run run =
+  const Outcome run =
       run_aid("predict " + kModel + " " + quoted(folder / "a.txt") + " --profile " + quoted(folder / "trace.json"));
   EXPECT_EQ(run.status, 0) << run.err;
   EXPECT_TRUE(contains(run.err, "measured peak: "));
@@ -191,7 +191,7 @@ TEST(Eval, TableOnStdoutAndJson) {
   const TemporaryFolder folder;
   const fs::path data = folder / "data_v7/val";
   put_data(data);
-  const Run run = run_aid("eval " + kModel + " " + quoted(data) + " --json " + quoted(folder / "m.json"));
+  const Outcome run = run_aid("eval " + kModel + " " + quoted(data) + " --json " + quoted(folder / "m.json"));
   EXPECT_EQ(run.status, 0) << run.err;
   EXPECT_TRUE(contains(run.out, "contrato"));
   EXPECT_TRUE(contains(run.out, "accuracy"));
@@ -208,7 +208,7 @@ TEST(Eval, UnreadableFilesAreOne) {
   put_data(folder.path());
   put(folder / "ley/2.txt", std::string("\0\0\0\0", 4));
   put(folder / "ley/notes.pdf", "x");
-  const Run run = run_aid("eval " + kModel + " " + quoted(folder.path()));
+  const Outcome run = run_aid("eval " + kModel + " " + quoted(folder.path()));
   EXPECT_EQ(run.status, 1);
   EXPECT_TRUE(contains(run.err, "ley/2.txt: "));
   EXPECT_TRUE(contains(run.err, "1 of 4 files could not be read"));
@@ -220,7 +220,7 @@ TEST(Eval, LabelsThatTheModelLacksAreListed) {
   put_data(folder.path());
   put(folder / "acta/1.txt", "el acta");
   put(folder / "bando/1.txt", "el bando");
-  const Run run = run_aid("eval " + kModel + " " + quoted(folder.path()));
+  const Outcome run = run_aid("eval " + kModel + " " + quoted(folder.path()));
   EXPECT_EQ(run.status, 2);
   EXPECT_TRUE(contains(run.err, "the model does not know the labels acta, bando; it knows contrato, ley, resolución"));
 }
@@ -235,7 +235,7 @@ TEST(Eval, AFolderMayLackLabels) {
 TEST(Tokenize, LinesAsTheTokenizerGivesThem) {
   const TemporaryFolder folder;
   put(folder / "in", "La norma.\n\nartículo\n");
-  const Run run = run_aid("tokenize " + kModel + " " + quoted(folder / "in"));
+  const Outcome run = run_aid("tokenize " + kModel + " " + quoted(folder / "in"));
   EXPECT_EQ(run.status, 0) << run.err;
   const auto found = lines(run.out);
   ASSERT_EQ(found.size(), 3u);
@@ -250,13 +250,13 @@ TEST(Tokenize, LinesAsTheTokenizerGivesThem) {
 TEST(Tokenize, JsonlHoldsLineEnds) {
   const TemporaryFolder folder;
   put(folder / "in", "{\"text\": \"la\\nley\"}\n{\"text\": 5}\n");
-  const Run run = run_aid("tokenize " + kModel + " --jsonl " + quoted(folder / "in"));
+  const Outcome run = run_aid("tokenize " + kModel + " --jsonl " + quoted(folder / "in"));
   EXPECT_EQ(run.status, 2);
   EXPECT_TRUE(contains(run.err, "in:2: \"text\" is a JSON number"));
 }
 
 TEST(Info, SaysWhatThereIs) {
-  const Run run = run_aid("info " + kModel);
+  const Outcome run = run_aid("info " + kModel);
   EXPECT_EQ(run.status, 0) << run.err;
   for (const char* part :
        {"instruction set", "oneDNN", "cores", "beto", "3: contrato, ley, resolución", "118 tokens"}) {
