@@ -69,8 +69,8 @@ class ChunkCache {
   const std::vector<Offset>& offsets() const { return offsets_; }
 
   /// Adds a chunk that find() does not know. Offsets count from its start.
-  void insert(const Key& key, std::string_view chunk, const std::vector<int32_t>& ids, const std::vector<Offset>& offsets,
-              uint32_t continuation_bytes);
+  void insert(const Key& key, std::string_view chunk, const std::vector<int32_t>& ids,
+              const std::vector<Offset>& offsets, uint32_t continuation_bytes);
 
  private:
   static constexpr size_t kFirstSlots = size_t{1} << 12, kMostSlots = size_t{1} << 18;

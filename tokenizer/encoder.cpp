@@ -61,7 +61,8 @@ Encoder::Encoder(const Model& model)
 
 size_t Encoder::encode(std::string_view text, size_t limit, std::vector<int32_t>& ids, std::vector<Offset>* offsets) {
   if (text.size() >= kLongestText) {
-    throw Error("a text of " + std::to_string(text.size()) + " bytes: the tokenizer takes up to 2 GiB at once; split it");
+    throw Error("a text of " + std::to_string(text.size()) +
+                " bytes: the tokenizer takes up to 2 GiB at once; split it");
   }
   return offsets != nullptr ? run<true>(text, limit, ids, offsets) : run<false>(text, limit, ids, nullptr);
 }
@@ -69,6 +70,7 @@ size_t Encoder::encode(std::string_view text, size_t limit, std::vector<int32_t>
 template <bool kWithOffsets>
 size_t Encoder::run(std::string_view text, size_t limit, std::vector<int32_t>& ids, std::vector<Offset>* offsets) {
   const size_t first = ids.size();
+  const size_t first_offset = kWithOffsets ? offsets->size() : 0;
   const char* const end_of_text = text.data() + text.size();
   uint64_t space = 1;
   uint32_t continuation_bytes = 0;  // before the chunk: bytes less code points
@@ -98,7 +100,8 @@ size_t Encoder::run(std::string_view text, size_t limit, std::vector<int32_t>& i
         const size_t n = std::min(count - done, spare);
         id = std::copy_n(more_ids + done, n, id);
         if constexpr (kWithOffsets) {
-          for (size_t i = done; i < done + n; ++i) *offset++ = {base + more_offsets[i].begin, base + more_offsets[i].end};
+          for (size_t i = done; i < done + n; ++i)
+            *offset++ = {base + more_offsets[i].begin, base + more_offsets[i].end};
         }
         spare -= n;
         done += n;
@@ -153,7 +156,7 @@ size_t Encoder::run(std::string_view text, size_t limit, std::vector<int32_t>& i
   }
   const size_t count = std::min(ids.size() - first, limit);
   ids.resize(first + count);
-  if constexpr (kWithOffsets) offsets->resize(offsets->size() - (offsets->size() - (first + count)));
+  if constexpr (kWithOffsets) offsets->resize(first_offset + count);
   return count;
 }
 

@@ -20,9 +20,9 @@ struct Model {
 
 /// Turns raw text into ids, one thread's: it owns the cache and all working memory.
 ///
-/// The unit is the chunk: what stands between ASCII white space. Nothing in the pipeline looks across such a space, so a
-/// chunk always has the same tokens and the cache may be asked before anything is normalised. A stretch of text is cut
-/// into chunks whole before the first of them is looked up: two short loops whose branches predict well.
+/// The unit is the chunk: what stands between ASCII white space. Nothing in the pipeline looks across such a space, so
+/// a chunk always has the same tokens and the cache may be asked before anything is normalised. A stretch of text is
+/// cut into chunks whole before the first of them is looked up: two short loops whose branches predict well.
 class Encoder {
  public:
   static constexpr size_t kNoLimit = static_cast<size_t>(-1);
@@ -32,10 +32,6 @@ class Encoder {
   /// Appends the text's ids, and its offsets unless null, and stops reading once `limit` tokens are there. Returns how
   /// many it appended.
   size_t encode(std::string_view text, size_t limit, std::vector<int32_t>& ids, std::vector<Offset>* offsets);
-
-  /// Calls visit(word) for each normalised word of the text that is not in the vocabulary.
-  template <typename Visit>
-  void for_unknown_words(std::string_view text, int32_t unk_id, const Visit& visit);
 
  private:
   static constexpr size_t kStretch = 2048;  // bytes of text cut into chunks at a time

@@ -102,8 +102,8 @@ uint32_t Normalizer::split(std::string_view raw, uint32_t first) {
   return index - first;
 }
 
-// Composes one grapheme cluster at a time: no canonical composition crosses their bounds. A cluster's k-th character keeps
-// the source of its k-th code point.
+// Composes one grapheme cluster at a time: no canonical composition crosses their bounds. A cluster's k-th character
+// keeps the source of its k-th code point.
 void Normalizer::compose(std::string_view raw, uint32_t first) {
   const char* end = raw.data() + raw.size();
   std::string cluster;
@@ -111,9 +111,9 @@ void Normalizer::compose(std::string_view raw, uint32_t first) {
   uint32_t cluster_first = first;
   const auto flush = [&] {
     utf8proc_uint8_t* composed = nullptr;
-    const utf8proc_ssize_t bytes =
-        utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(cluster.data()), static_cast<utf8proc_ssize_t>(cluster.size()),
-                     &composed, static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE));
+    const utf8proc_ssize_t bytes = utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(cluster.data()),
+                                                static_cast<utf8proc_ssize_t>(cluster.size()), &composed,
+                                                static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE));
     const std::unique_ptr<utf8proc_uint8_t, decltype(&std::free)> owner(composed, &std::free);
     const char* at = bytes < 0 ? cluster.data() : reinterpret_cast<const char*>(composed);
     const char* stop = bytes < 0 ? at + cluster.size() : at + bytes;

@@ -18,9 +18,9 @@ struct NormalizerOptions {
   bool nfc = false;  // compose first; Hugging Face's BERT tokenizers have no such step
 };
 
-/// BertNormalizer and BertPreTokenizer in one pass: raw text in, normalised words out, each byte with the code point that
-/// it came from (normalizers/bert.rs, pre_tokenizers/bert.rs, tokenizer/normalizer.rs of huggingface/tokenizers). Holds its
-/// working memory: one per thread.
+/// BertNormalizer and BertPreTokenizer in one pass: raw text in, normalised words out, each byte with the code point
+/// that it came from (normalizers/bert.rs, pre_tokenizers/bert.rs, tokenizer/normalizer.rs of huggingface/tokenizers).
+/// Holds its working memory: one per thread.
 class Normalizer {
  public:
   struct Word {
@@ -30,8 +30,8 @@ class Normalizer {
 
   explicit Normalizer(const NormalizerOptions& options);
 
-  /// Replaces the words by those of `raw`, whose first code point counts as number `first`; returns how many code points
-  /// `raw` has.
+  /// Replaces the words by those of `raw`, whose first code point counts as number `first`; returns how many code
+  /// points `raw` has.
   uint32_t split(std::string_view raw, uint32_t first);
 
   std::string_view text() const { return {text_.data(), size_}; }
@@ -77,7 +77,7 @@ class Normalizer {
   uint32_t size_ = 0;
   std::vector<Word> words_;
   Word word_{};
-  std::vector<Mark> marks_;            // a run of combining marks that NFD has still to sort
+  std::vector<Mark> marks_;  // a run of combining marks that NFD has still to sort
   std::vector<uint32_t> mark_sources_;
   uint32_t last_source_ = 0;
 };

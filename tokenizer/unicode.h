@@ -6,12 +6,12 @@
 namespace aid::tokenizer {
 
 enum CharacterFlags : uint8_t {
-  kRemoved = 1,       // clean_text deletes it: U+0000, U+FFFD, Cc but \t \n \r, Cf, Co
-  kSpace = 2,         // White_Space
-  kPunctuation = 4,   // a word of its own
-  kIdeograph = 8,     // CJK, a word of its own
-  kDecomposes = 16,   // NFD changes it
-  kMark = 32,         // Mn: strip_accents deletes it
+  kRemoved = 1,      // clean_text deletes it: U+0000, U+FFFD, Cc but \t \n \r, Cf, Co
+  kSpace = 2,        // White_Space
+  kPunctuation = 4,  // a word of its own
+  kIdeograph = 8,    // CJK, a word of its own
+  kDecomposes = 16,  // NFD changes it
+  kMark = 32,        // Mn: strip_accents deletes it
 };
 
 struct Properties {

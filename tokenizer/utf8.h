@@ -10,8 +10,8 @@ struct Utf8Char {
   uint32_t length;  // bytes
 };
 
-/// Reads one code point at `text` < `end`. Invalid UTF-8: each maximal bad sequence is one U+FFFD (Unicode, section 3.9,
-/// "substitution of maximal subparts"; Python's errors="replace" does the same).
+/// Reads one code point at `text` < `end`. Invalid UTF-8: each maximal bad sequence is one U+FFFD (Unicode,
+/// section 3.9, "substitution of maximal subparts"; Python's errors="replace" does the same).
 inline Utf8Char decode_utf8(const char* text, const char* end) {
   const auto lead = static_cast<uint8_t>(*text);
   if (lead < 0x80) return {lead, 1};

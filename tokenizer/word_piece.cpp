@@ -40,7 +40,8 @@ void WordPiece::insert(uint64_t seed, std::string_view piece, int32_t id) {
   for (char byte : piece) hash = add_byte(hash, byte);
   size_t at = hash >> shift_;
   while (slots_[at].id >= 0) at = (at + 1) & (slots_.size() - 1);
-  slots_[at] = {static_cast<uint32_t>(hash), id, static_cast<uint32_t>(text_.size()), static_cast<uint32_t>(piece.size())};
+  slots_[at] = {static_cast<uint32_t>(hash), id, static_cast<uint32_t>(text_.size()),
+                static_cast<uint32_t>(piece.size())};
   filter_[hash >> filter_shift_ >> 6] |= uint64_t{1} << (hash >> filter_shift_ & 63);
   text_ += piece;
   longest_ = std::max(longest_, static_cast<uint32_t>(piece.size()));

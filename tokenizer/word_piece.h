@@ -8,8 +8,8 @@
 
 namespace aid::tokenizer {
 
-/// Greedy longest-match-first WordPiece over a fixed vocabulary (models/wordpiece/mod.rs of huggingface/tokenizers; Wu et
-/// al. 2016). The vocabulary is an open-addressing table of the pieces' prefix hashes.
+/// Greedy longest-match-first WordPiece over a fixed vocabulary (models/wordpiece/mod.rs of huggingface/tokenizers; Wu
+/// et al. 2016). The vocabulary is an open-addressing table of the pieces' prefix hashes.
 class WordPiece {
  public:
   struct Options {
@@ -28,14 +28,14 @@ class WordPiece {
 
   WordPiece(const std::vector<std::pair<std::string, int32_t>>& vocabulary, const Options& options);
 
-  /// Replaces `pieces.found` by the pieces of one word of normalised UTF-8: a single unk_id where the vocabulary does not
-  /// cover it or it is longer than max_input_chars_per_word.
+  /// Replaces `pieces.found` by the pieces of one word of normalised UTF-8: a single unk_id where the vocabulary does
+  /// not cover it or it is longer than max_input_chars_per_word.
   void tokenize(std::string_view word, size_t characters, Pieces& pieces) const;
 
  private:
   struct Slot {
     uint32_t tag = 0;
-    int32_t id = -1;  // -1: empty
+    int32_t id = -1;                 // -1: empty
     uint32_t begin = 0, length = 0;  // of the piece in text_
   };
 
