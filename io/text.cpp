@@ -1,6 +1,7 @@
 #include "io/text.h"
 
 #include <array>
+#include <bit>
 #include <cstdint>
 #include <cstring>
 #include <utility>
@@ -111,16 +112,22 @@ std::string windows_1252_to_utf8(std::string_view bytes) {
   return out;
 }
 
-// Refuses NULs and too many control characters: C0 and DEL but for white space, and C1.
+// Bytes that are, or with 0xc2 may begin, a control character: C0 and DEL but for white space, and C1.
+constexpr std::array<bool, 256> kMayBeControl = [] {
+  std::array<bool, 256> table{};
+  for (std::size_t byte = 0; byte < 0x20; ++byte) table[byte] = byte < '\t' || byte > '\r';
+  table[0x7f] = table[0xc2] = true;
+  return table;
+}();
+
+// Refuses NULs and too many control characters.
 void check_is_text(std::string_view utf8) {
   constexpr std::size_t kBytesPerControl = 32;
   std::size_t controls = 0;
   std::size_t first = 0;
   for (std::size_t i = 0; i < utf8.size(); ++i) {
     const auto byte = static_cast<unsigned char>(utf8[i]);
-    const bool white_space = byte >= '\t' && byte <= '\r';
-    const bool c1 = byte == 0xc2 && static_cast<unsigned char>(utf8[i + 1]) < 0xa0;
-    if ((byte >= 0x20 && byte != 0x7f && !c1) || white_space) continue;
+    if (!kMayBeControl[byte] || (byte == 0xc2 && static_cast<unsigned char>(utf8[i + 1]) >= 0xa0)) continue;
     if (byte == 0) {
       throw Error("not a text: the byte " + std::to_string(i) +
                   " is NUL (a binary file, or UTF-16 without its mark: convert it to UTF-8)");
@@ -159,10 +166,12 @@ std::size_t valid_utf8_prefix(std::string_view text) {
   while (i < text.size()) {
     std::uint64_t eight = kHighBits;
     if (text.size() - i >= sizeof eight) std::memcpy(&eight, bytes + i, sizeof eight);
-    if ((eight & kHighBits) == 0) {
+    const std::uint64_t high = eight & kHighBits;
+    if (high == 0) {
       i += sizeof eight;
       continue;
     }
+    i += static_cast<std::size_t>(std::countr_zero(high)) / 8;  // to the first byte that is not ASCII
     const std::size_t length = sequence_length(bytes + i, text.size() - i);
     if (length == 0) return i;
     i += length;

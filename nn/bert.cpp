@@ -56,8 +56,10 @@ std::vector<EncoderLayer> make_layers(ParameterStore& store, const BertConfig& c
   return layers;
 }
 
-const BertConfig& checked(const BertConfig& config) {
+const BertConfig& checked(const BertConfig& config, DType compute) {
   check_config(config);
+  AID_CHECK(compute == DType::f32 || compute == DType::bf16, "computes in ", name_of(compute),
+            "; expected f32 or bf16");
   return config;
 }
 
@@ -86,14 +88,12 @@ struct BertClassifier::State {
 };
 
 BertClassifier::State::State(const BertConfig& the_config, DType the_compute, Mode mode)
-    : config(checked(the_config)),
+    : config(checked(the_config, the_compute)),
       compute(the_compute),
       store(mode, kParametersPerLayer * config.layers + kOtherParameters),
       embedding(store, embedding_prefix(config), config),
       layers(make_layers(store, config, compute)),
       head(store, head_names(config), config) {
-  AID_CHECK(compute == DType::f32 || compute == DType::bf16, "computes in ", name_of(compute),
-            "; expected f32 or bf16");
   store.allocate();
 }
 

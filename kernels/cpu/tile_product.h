@@ -123,14 +123,7 @@ enum class Into : uint8_t { replace, add };
 template <int M, int N, class Unit>
 void multiply_tile(float* c, int64_t c_stride, Left<Unit> a, const Unit* b, int64_t b_stride, int64_t depth,
                    Into into) {
-  Register sum[M][N];
-#pragma GCC unroll 8
-  for (int m = 0; m < M; ++m) {
-#pragma GCC unroll 8
-    for (int n = 0; n < N; ++n) {
-      sum[m][n] = into == Into::add ? native(load(c + m * c_stride + n * kLanes)) : Register{};
-    }
-  }
+  Register sum[M][N] = {};
   for (int64_t k = 0; k < depth; ++k) {
     decltype(load_unit_vector(b)) right[N];
 #pragma GCC unroll 8
@@ -145,7 +138,10 @@ void multiply_tile(float* c, int64_t c_stride, Left<Unit> a, const Unit* b, int6
 #pragma GCC unroll 8
   for (int m = 0; m < M; ++m) {
 #pragma GCC unroll 8
-    for (int n = 0; n < N; ++n) store(to_vec(sum[m][n]), c + m * c_stride + n * kLanes);
+    for (int n = 0; n < N; ++n) {
+      float* to = c + m * c_stride + n * kLanes;
+      store(into == Into::add ? to_vec(sum[m][n]) + load(to) : to_vec(sum[m][n]), to);
+    }
   }
 }
 
@@ -205,6 +201,12 @@ void multiply(float* c, int64_t c_stride, int64_t rows, Left<Unit> a, const Pack
   _mm512_storeu_si512(to, _mm512_or_si512(_mm512_srli_epi32(upper_halves(row), 16), upper_halves(next)));
 }
 #endif
+
+// Units that copy_rows writes.
+template <class Unit>
+int64_t left_size(int64_t rows, int64_t cols) {
+  return round_up(rows, kDepth<Unit>) * round_up(units<Unit>(cols), kLanes);
+}
 
 // a from the rows of x; rows are rounded up to whole units of depth with zeros, so that pairs of rows are whole.
 // Rows lie round_up(units(cols), kLanes) apart.

@@ -38,14 +38,17 @@ struct GeluErf {
     return {x * normal_at_x.cdf, normal_at_x.cdf + x * (normal_at_x.bell * inverse_sqrt_two_pi)};
   }
 };
-// 1/2 (1 + tanh(u)) = 1 / (1 + e^-2u) = σ, so y = x σ and y' = σ + x σ (1 - σ) (2u)'.
+// 1/2 (1 + tanh(u)) = 1 / (1 + e^-2u) = σ, so y = x σ and y' = σ + x σ (1 - σ) (2u)'. 1 - σ is e^-2u σ, which has all
+// its digits where σ is close to 1; bounded, so that infinity times 0 is no NaN.
 struct GeluTanh {
   [[gnu::always_inline]] static ValueAndSlope at(Vec x) {
     constexpr float kTwoSqrtTwoByPi = 1.59576912f, kCubic = 0.044715f;
     const Vec square = x * x;
-    const Vec gate = sigmoid(kTwoSqrtTwoByPi * x * (1.0f + kCubic * square));
+    const Vec power = exp(-kTwoSqrtTwoByPi * x * (1.0f + kCubic * square));
+    const Vec gate = 1.0f / (1.0f + power);
+    const Vec rest = stdx::min(power, Vec(1e38f)) * gate;
     const Vec slope_of_2u = kTwoSqrtTwoByPi * (1.0f + 3 * kCubic * square);
-    return {x * gate, gate + x * gate * (1.0f - gate) * slope_of_2u};
+    return {x * gate, gate + x * gate * rest * slope_of_2u};
   }
 };
 

@@ -7,24 +7,26 @@ namespace aid {
 
 // The largest task of a call.
 struct AttentionShape {
-  int64_t head_dim, longest_q, longest_k;
+  int64_t head_dim = 0, longest_q = 0, longest_k = 0;
 };
 
-struct AttentionTasks {
-  size_t (*forward_scratch_bytes)(const AttentionShape&);
-  void (*forward)(const AttentionForward&, int64_t sequence, int64_t head, void* scratch);
-  size_t (*backward_scratch_bytes)(const AttentionShape&);
-  void (*backward)(const AttentionBackward&, int64_t sequence, int64_t head, void* scratch);
+template <class Arguments>
+struct AttentionTask {
+  size_t (*scratch_bytes)(const AttentionShape&);
+  void (*run)(const Arguments&, int64_t sequence, int64_t head, void* scratch);
 };
 
 namespace cpu_avx2 {
-extern const AttentionTasks kAttentionTasks;
-}
+extern const AttentionTask<AttentionForward> attention_forward_task;
+extern const AttentionTask<AttentionBackward> attention_backward_task;
+}  // namespace cpu_avx2
 namespace cpu_avx512 {
-extern const AttentionTasks kAttentionTasks;
-}
+extern const AttentionTask<AttentionForward> attention_forward_task;
+extern const AttentionTask<AttentionBackward> attention_backward_task;
+}  // namespace cpu_avx512
 namespace cpu_avx512_bf16 {
-extern const AttentionTasks kAttentionTasks;
-}
+extern const AttentionTask<AttentionForward> attention_forward_task;
+extern const AttentionTask<AttentionBackward> attention_backward_task;
+}  // namespace cpu_avx512_bf16
 
 }  // namespace aid

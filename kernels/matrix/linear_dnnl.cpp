@@ -2,10 +2,20 @@
 
 #include <omp.h>
 
+#include <algorithm>
+#include <cstring>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <unordered_map>
 
 namespace aid::gemm {
+
+struct PackedMatrix::State {
+  int64_t k, n;
+  DType dtype;
+  dnnl::memory::desc layout;
+  Buffer memory;
+};
+
 namespace {
 
 using dnnl::memory;
@@ -83,18 +93,19 @@ dnnl::matmul::primitive_desc describe(const Layout& a, const Layout& b, const La
 struct Key {
   enum class Kind : uint8_t { packed, outer } kind;
   int64_t m, n, k;
+  int64_t a_stride = 0;
   DType in, out;
-  bool bias;
-  Activation activation;
+  bool bias = false;
+  Activation activation = Activation::none;
   int threads;
   bool operator==(const Key&) const = default;
 };
 struct KeyHash {
   size_t operator()(const Key& key) const {
     size_t hash = 0;
-    for (const int64_t part : {static_cast<int64_t>(key.kind), key.m, key.n, key.k, static_cast<int64_t>(key.in),
-                               static_cast<int64_t>(key.out), int64_t{key.bias}, static_cast<int64_t>(key.activation),
-                               int64_t{key.threads}}) {
+    for (const int64_t part : {static_cast<int64_t>(key.kind), key.m, key.n, key.k, key.a_stride,
+                               static_cast<int64_t>(key.in), static_cast<int64_t>(key.out), int64_t{key.bias},
+                               static_cast<int64_t>(key.activation), int64_t{key.threads}}) {
       hash = (hash ^ static_cast<size_t>(part)) * 0x9E3779B97F4A7C15u;
       hash ^= hash >> 29;
     }
@@ -151,49 +162,21 @@ Cache& cache() {
 }
 
 // oneDNN compiles for, and runs on, as many threads as OpenMP would now give.
-void use_threads(const Stream& s) {
-  if (omp_get_max_threads() != s.threads()) omp_set_num_threads(s.threads());
+void use_threads(int threads) {
+  if (omp_get_max_threads() != threads) omp_set_num_threads(threads);
 }
 
-}  // namespace
-
-DType multiply_dtype(DType compute) {
-  static const bool native_bf16 = default_target() == Target::cpu_avx512_bf16;
-  return compute == DType::bf16 && native_bf16 ? DType::bf16 : DType::f32;
+// Below AVX-512, oneDNN's products are its BLAS (jit_avx_gemm_f32.cpp), whose order of summation depends on the shape,
+// the number of threads and a row's place. There every thread calls it alone, for whole blocks of as many rows as its
+// kernel takes at a time, and never for more than it goes through in one piece: then the order is always the same.
+bool is_blas() {
+  static const bool blas = default_target() == Target::cpu_avx2;
+  return blas;
 }
+constexpr int64_t kBlasBlock = 6, kBlasRows = 8 * kBlasBlock;
 
-struct PackedMatrix::State {
-  int64_t k, n;
-  DType dtype;
-  Layout layout;
-  Buffer memory;
-};
-
-PackedMatrix::PackedMatrix(int64_t k, int64_t n, DType dtype) {
-  // The layout that a product of many rows asks for; those of few rows are compiled to take it too.
-  constexpr int64_t kRows = 1024;
-  const Layout any({k, n}, type_of(dtype), memory::format_tag::any);
-  const Layout layout =
-      describe(dense(kRows, k, dtype), any, nullptr, dense(kRows, n, dtype), dnnl::primitive_attr()).weights_desc();
-  state_ = std::make_unique<State>(State{k, n, dtype, layout, Buffer::zeroed(layout.get_size())});
-}
-PackedMatrix::~PackedMatrix() = default;
-PackedMatrix::PackedMatrix(PackedMatrix&&) noexcept = default;
-PackedMatrix& PackedMatrix::operator=(PackedMatrix&&) noexcept = default;
-int64_t PackedMatrix::k() const { return state_->k; }
-int64_t PackedMatrix::n() const { return state_->n; }
-DType PackedMatrix::dtype() const { return state_->dtype; }
-size_t PackedMatrix::bytes() const { return state_->memory.bytes(); }
-
-void PackedMatrix::pack(Stream& s, CSpan source, Order order) {
-  use_threads(s);
-  memory from = view(order == Order::transposed ? plain_transposed(source) : plain(source), source.data);
-  memory to = view(state_->layout, state_->memory.data());
-  dnnl::reorder(from, to).execute(queue(), from, to);
-}
-
-void multiply(Stream& s, const Product& p) {
-  use_threads(s);
+void multiply_part(int threads, const Product& p) {
+  use_threads(threads);
   const PackedMatrix::State& b = p.b.state();
   const Key key = {.kind = Key::Kind::packed,
                    .m = p.a.rows,
@@ -203,7 +186,7 @@ void multiply(Stream& s, const Product& p) {
                    .out = p.c.dtype,
                    .bias = !p.bias.empty(),
                    .activation = p.activation,
-                   .threads = s.threads()};
+                   .threads = threads};
   Compiled& compiled = cache().get(key, [&] {
     const Layout a = dense(key.m, key.k, key.in), c = dense(key.m, key.n, key.out), bias = dense(1, key.n, DType::f32);
     dnnl::primitive_attr attributes;
@@ -225,20 +208,18 @@ void multiply(Stream& s, const Product& p) {
                 {DNNL_ARG_DST, p.c.data}});
 }
 
-void accumulate_outer(Stream& s, const OuterProduct& p) {
-  use_threads(s);
+void accumulate_outer_part(int threads, const OuterProduct& p) {
+  use_threads(threads);
   const Key key = {.kind = Key::Kind::outer,
                    .m = p.c.rows,
                    .n = p.c.cols,
                    .k = p.a.rows,
+                   .a_stride = p.a.stride,
                    .in = p.a.dtype,
                    .out = DType::f32,
-                   .bias = false,
-                   .activation = Activation::none,
-                   .threads = s.threads()};
+                   .threads = threads};
   Compiled& compiled = cache().get(key, [&] {
-    const Layout a({key.m, key.k}, type_of(key.in), memory::format_tag::ba);
-    const Layout b = dense(key.k, key.n, key.in), c = dense(key.m, key.n, DType::f32);
+    const Layout a = plain_transposed(p.a), b = dense(key.k, key.n, key.in), c = dense(key.m, key.n, DType::f32);
     dnnl::post_ops ops;
     ops.append_sum(1);
     dnnl::primitive_attr attributes;
@@ -251,8 +232,75 @@ void accumulate_outer(Stream& s, const OuterProduct& p) {
   compiled.run({{DNNL_ARG_SRC, p.a.data}, {DNNL_ARG_WEIGHTS, p.b.data}, {DNNL_ARG_DST, p.c.data}});
 }
 
+}  // namespace
+
+DType multiply_dtype(DType compute) {
+  static const bool native_bf16 = default_target() == Target::cpu_avx512_bf16;
+  return compute == DType::bf16 && native_bf16 ? DType::bf16 : DType::f32;
+}
+
+PackedMatrix::PackedMatrix(int64_t k, int64_t n, DType dtype) {
+  // The layout that a product of many rows asks for; those of few rows are compiled to take it too.
+  constexpr int64_t kRows = 1024;
+  const Layout any({k, n}, type_of(dtype), memory::format_tag::any);
+  const Layout layout =
+      describe(dense(kRows, k, dtype), any, nullptr, dense(kRows, n, dtype), dnnl::primitive_attr()).weights_desc();
+  state_ = std::make_unique<State>(State{k, n, dtype, layout, Buffer::zeroed(layout.get_size())});
+}
+PackedMatrix::~PackedMatrix() = default;
+PackedMatrix::PackedMatrix(PackedMatrix&&) noexcept = default;
+PackedMatrix& PackedMatrix::operator=(PackedMatrix&&) noexcept = default;
+int64_t PackedMatrix::k() const { return state_->k; }
+int64_t PackedMatrix::n() const { return state_->n; }
+DType PackedMatrix::dtype() const { return state_->dtype; }
+size_t PackedMatrix::bytes() const { return state_->memory.bytes(); }
+
+void PackedMatrix::pack(Stream& s, CSpan source, Order order) {
+  use_threads(s.threads());
+  memory from = view(order == Order::transposed ? plain_transposed(source) : plain(source), source.data);
+  memory to = view(state_->layout, state_->memory.data());
+  dnnl::reorder(from, to).execute(queue(), from, to);
+}
+
+void multiply_by_blas(Stream& s, const Product& p) {
+  const int64_t rows = p.a.rows, blocks = rows / kBlasBlock;
+  s.team().ranges(blocks * kBlasBlock, kBlasBlock, [&](int64_t first, int64_t last) {
+    for (int64_t begin = first; begin < last; begin += kBlasRows) {
+      const int64_t end = std::min(begin + kBlasRows, last);
+      Product part = p;
+      part.a = p.a.row_slice(begin, end);
+      part.c = p.c.row_slice(begin, end);
+      multiply_part(1, part);
+    }
+  });
+  if (rows % kBlasBlock == 0) return;
+  const auto mark = s.arena().mark();
+  Product rest = p;
+  const Span a = s.arena().take(p.a.dtype, kBlasBlock, p.a.cols);
+  const CSpan given = p.a.row_slice(blocks * kBlasBlock, rows);
+  std::memset(a.data, 0, static_cast<size_t>(a.bytes()));
+  std::memcpy(a.data, given.data, static_cast<size_t>(given.bytes()));
+  rest.a = a;
+  rest.c = s.arena().take(p.c.dtype, kBlasBlock, p.c.cols);
+  multiply_part(1, rest);
+  const Span wanted = p.c.row_slice(blocks * kBlasBlock, rows);
+  std::memcpy(wanted.data, rest.c.data, static_cast<size_t>(wanted.bytes()));
+  s.arena().rewind(mark);
+}
+
+void multiply(Stream& s, const Product& p) { is_blas() ? multiply_by_blas(s, p) : multiply_part(s.threads(), p); }
+
+void accumulate_outer(Stream& s, const OuterProduct& p) {
+  if (!is_blas()) return accumulate_outer_part(s.threads(), p);
+  constexpr int64_t kTile = 64;  // rows of c; fixed, so that the number of threads changes no bit
+  s.team().tasks((p.c.rows + kTile - 1) / kTile, [&](int64_t tile) {
+    const int64_t begin = tile * kTile, end = std::min(begin + kTile, p.c.rows);
+    accumulate_outer_part(1, {.c = p.c.row_slice(begin, end), .a = p.a.col_slice(begin, end), .b = p.b});
+  });
+}
+
 void copy(Stream& s, Span y, CSpan x) {
-  use_threads(s);
+  use_threads(s.threads());
   memory from = view(plain(x), x.data), to = view(plain(y), y.data);
   dnnl::reorder(from, to).execute(queue(), from, to);
 }

@@ -69,8 +69,18 @@ class Call:
 
 def save_raw_zip(file, pickled, name="archive"):
     with zipfile.ZipFile(OUT / file, "w", zipfile.ZIP_STORED) as z:
-        z.writestr(f"{name}/data.pkl", pickled)
-        z.writestr(f"{name}/version", "3\n")
+        z.writestr(zipfile.ZipInfo(f"{name}/data.pkl"), pickled)
+        z.writestr(zipfile.ZipInfo(f"{name}/version"), "3\n")
+
+
+def rezip(file, source, compression=zipfile.ZIP_STORED, **changes):
+    """The zip file `source` with other bytes for the entries named in `changes` (None: left out), each a function of them."""
+    with zipfile.ZipFile(OUT / source) as old, zipfile.ZipFile(OUT / file, "w", compression) as new:
+        for entry in old.namelist():
+            key = entry.split("/")[-1].replace(".", "_")
+            content = changes.get(key, lambda b: b)(old.read(entry))
+            if content is not None:
+                new.writestr(zipfile.ZipInfo(entry), content, compression)
 
 
 def main():
@@ -132,6 +142,39 @@ def main():
     save_raw_zip("recursive.bin", b"\x80\x02]q\x00h\x00a.")
     # What Python 2 wrote: OrderedDict(([[key, value], ...],)).
     save_raw_zip("python2_ordered_dict.bin", b"\x80\x02ccollections\nOrderedDict\n](](U\x01aK\x01ee\x85R.")
+
+    torch.save({"w": torch.arange(4, dtype=torch.float32)}, OUT / "four.bin")
+    expect("four.bin", {"w": torch.arange(4, dtype=torch.float32)})
+    at_zero = b"K\x00K\x04\x85"  # offset 0, shape (4,)
+
+    def patch(old, new):
+        def apply(content):
+            assert content.count(old) == 1, content
+            return content.replace(old, new)
+
+        return apply
+
+    rezip("bad_compressed.bin", "four.bin", zipfile.ZIP_DEFLATED)
+    rezip("bad_big_endian.bin", "four.bin", byteorder=lambda _: b"big")
+    rezip("bad_short_storage.bin", "four.bin", **{"0": lambda b: b[:-1]})
+    rezip("bad_missing_storage.bin", "four.bin", **{"0": lambda _: None})
+    rezip("bad_offset.bin", "four.bin", data_pkl=patch(at_zero, b"K\x01K\x04\x85"))
+    rezip("bad_negative_offset.bin", "four.bin", data_pkl=patch(at_zero, b"J\xff\xff\xff\xffK\x04\x85"))
+    rezip("bad_huge_offset.bin", "four.bin", data_pkl=patch(at_zero, b"\x8a\x08" + b"\xff" * 7 + b"\x7fK\x04\x85"))
+    rezip("bad_huge_shape.bin", "four.bin", data_pkl=patch(at_zero, b"K\x00\x8a\x08" + b"\xff" * 7 + b"\x7f\x85"))
+    rezip("bad_long_offset.bin", "four.bin", data_pkl=patch(at_zero, b"\x8a\x09" + b"\x01" * 9 + b"K\x04\x85"))
+    rezip("bad_dimensions.bin", "four.bin", data_pkl=patch(at_zero, b"K\x00K\x04K\x01\x86"))
+    rezip("bad_protocol.bin", "four.bin", data_pkl=patch(b"\x80\x02", b"\x80\x09"))
+    claims = bytearray((OUT / "four.bin").read_bytes())
+    record = claims.index(b"PK\x01\x02", claims.index(b"four/data/0"))  # the central directory's
+    while claims[record + 46:].find(b"four/data/0") != 0:
+        record = claims.index(b"PK\x01\x02", record + 1)
+    claims[record + 20:record + 28] = b"\xff\xff\xff\x7f" * 2
+    (OUT / "bad_claimed_size.bin").write_bytes(claims)
+    torch.save({"w": torch.arange(4, dtype=torch.float32)}, OUT / "four_plain.bin", _use_new_zipfile_serialization=False)
+    plain = (OUT / "four_plain.bin").read_bytes()
+    (OUT / "bad_big_endian_plain.bin").write_bytes(patch(b"little_endianq\x02\x88", b"little_endianq\x02\x89")(plain))
+    (OUT / "four_plain.bin").unlink()
 
     with open(OUT / "expected.json", "w") as f:
         json.dump(expected, f, indent=0, sort_keys=True, ensure_ascii=False)

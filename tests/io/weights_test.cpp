@@ -93,7 +93,7 @@ struct Refusal {
   const char* message;
 };
 
-TEST(Weights, RefusesPicklesThatAreMoreThanAStateDict) {
+TEST(Weights, RefusesPicklesThatAreNoSoundStateDict) {
   const Refusal cases[] = {
       {"evil_zip.bin", "evil_zip/data.pkl): byte "},
       {"evil_zip.bin", "the global 'posix.system' is refused"},
@@ -115,6 +115,20 @@ TEST(Weights, RefusesPicklesThatAreMoreThanAStateDict) {
       {"only_a_tensor.bin", "holds no dict"},
       {"recursive.bin", "holds no dict"},
       {"torchscript.pt", "is a TorchScript program"},
+      {"bad_compressed.bin", "is compressed or encrypted; expected a stored one"},
+      {"bad_big_endian.bin", "not saved on a little-endian machine"},
+      {"bad_big_endian_plain.bin", "not saved on a little-endian machine"},
+      {"bad_short_storage.bin", "/data/0' has 15 bytes; its 4 elements of F32 need 16"},
+      {"bad_missing_storage.bin", "/data/0' is missing from the zip file"},
+      {"bad_claimed_size.bin", "claims 2147483647 bytes; the whole file has "},
+      {"bad_offset.bin", "shape [4], strides [1], offset 1 in a storage of 4 elements: it does not lie inside"},
+      {"bad_negative_offset.bin", "offset -1 in a storage of 4 elements: it does not lie inside"},
+      {"bad_huge_offset.bin", "offset 9223372036854775807 in a storage of 4 elements: it does not lie inside"},
+      {"bad_huge_shape.bin",
+       "shape [9223372036854775807], strides [1], offset 0 in a storage of 4 elements: it does not lie"},
+      {"bad_long_offset.bin", "an integer of 9 bytes; expected at most 8"},
+      {"bad_dimensions.bin", "shape [4, 1], strides [1], offset 0 in a storage of 4 elements: it does not lie inside"},
+      {"bad_protocol.bin", "pickle protocol 9; expected 2 to 5"},
   };
   for (const Refusal& refusal : cases) {
     SCOPED_TRACE(refusal.file);
@@ -141,10 +155,6 @@ TEST(Weights, RefusesDamagedFiles) {
   ASSERT_NE(at, std::string::npos);
   damaged[at] ^= 1;
   EXPECT_TRUE(contains(open_bytes(damaged), "/data/0' is damaged (CRC error)"));
-  std::string big_endian = zip;
-  for (std::size_t i = big_endian.find("little"); i != std::string::npos; i = big_endian.find("little", i))
-    big_endian.replace(i, 6, "bigger");
-  EXPECT_FALSE(open_bytes(big_endian).empty());
 
   const std::string plain = read_text(golden("views_plain.bin"));
   EXPECT_TRUE(contains(open_bytes(plain.substr(0, plain.size() - 1)), "is cut short or damaged at byte "));

@@ -43,11 +43,11 @@ double round_to(double value, DType dtype) {
   }
 }
 
-void expect_close(CSpan actual, const std::vector<double>& reference, const std::vector<float>& naive) {
+void expect_close(CSpan actual, const std::vector<double>& reference, const std::vector<float>& naive, double scale) {
   ASSERT_EQ(static_cast<size_t>(actual.size()), reference.size());
   ASSERT_EQ(naive.size(), reference.size());
   const std::vector<double> got = values(actual);
-  double largest = 0, naive_error = 0, error = 0;
+  double largest = scale, naive_error = 0, error = 0;
   size_t worst = 0;
   for (size_t i = 0; i < got.size(); ++i) {
     largest = std::max(largest, std::abs(reference[i]));

@@ -23,8 +23,9 @@ double round_to(double value, DType dtype);
 // A result is as good as can be asked for when its largest error against the double reference is at most twice the
 // largest error of a naive implementation in the same precision (f32 arithmetic, its result rounded to the span's
 // dtype). Where the naive one is exact by luck, a floor applies: four half-ulps of f32, or one half-ulp of a 16-bit
-// type, of the largest reference value.
-void expect_close(CSpan actual, const std::vector<double>& reference, const std::vector<float>& naive);
+// type, of the largest reference value, or of `scale` where the terms of a sum are larger than the sum.
+void expect_close(CSpan actual, const std::vector<double>& reference, const std::vector<float>& naive,
+                  double scale = 0);
 
 // The same bits as `expected`, once that is rounded to the span's dtype.
 void expect_equal(CSpan actual, const std::vector<double>& expected);

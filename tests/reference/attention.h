@@ -34,7 +34,8 @@ struct Attention {
       for (int64_t d = 0; d < head_dim; ++d) {
         T o = 0;
         for (int64_t j = begin; j < end; ++j) {
-          o += operand(std::exp(s[static_cast<size_t>(j - begin)] - largest) * keep(i, head, j - begin)) * v[at(j, head, d)];
+          o += operand(std::exp(s[static_cast<size_t>(j - begin)] - largest) * keep(i, head, j - begin)) *
+               v[at(j, head, d)];
         }
         out[at(i, head, d)] = o / sum;
       }
