@@ -22,8 +22,9 @@ constexpr size_t kFilesPerRead = 16;
 
 // As the model was trained, unless the user says otherwise.
 LongOptions long_options(const std::filesystem::path& folder, const std::optional<RunRecord>& record,
-                         const OpenOptions& options, int64_t max_positions, int64_t tokenizer_max_length) {
-  LongOptions result{.max_length = std::min(max_positions, tokenizer_max_length)};
+                         const OpenOptions& options, int64_t max_positions, size_t tokenizer_max_length) {
+  LongOptions result{.max_length =
+                         static_cast<int64_t>(std::min(static_cast<size_t>(max_positions), tokenizer_max_length))};
   if (record) result = record->texts;
   result.policy = options.long_policy.value_or(result.policy);
   result.max_length = options.max_length.value_or(result.max_length);
@@ -55,7 +56,7 @@ class BertDocumentClassifier final : public Classifier {
         tokenizer_(tokenizer::Tokenizer::load(
             folder, {.nfc = record_ && record_->nfc, .special_tokens_in_text = options.special_tokens_in_text})),
         encoder_(tokenizer_, long_options(folder, record_, options, model_.config.model.max_positions,
-                                          static_cast<int64_t>(tokenizer_.model_max_length()))) {
+                                          tokenizer_.model_max_length())) {
     check_vocabulary(folder);
     if (record_ && record_->labels != labels()) {
       throw io::Error((folder / kRunRecordFile).string() + " and " + (folder / "config.json").string() +

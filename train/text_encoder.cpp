@@ -45,7 +45,7 @@ void TextEncoder::encode(std::string_view utf8, EncodedTexts& out) const {
   // One more than can matter, to know whether there are more.
   thread_local std::vector<int32_t> tokens;
   tokens.clear();
-  tokenizer_->encode_ids(utf8, tokens, useful < 0 ? tokenizer::Tokenizer::npos : static_cast<size_t>(useful + 1));
+  tokenizer_->encode_ids(utf8, tokens, useful < 0 ? tokenizer::kNoLimit : static_cast<size_t>(useful + 1));
   auto count = static_cast<int64_t>(tokens.size());
   bool cut = false;
   if (useful >= 0 && count > useful) {

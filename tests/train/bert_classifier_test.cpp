@@ -141,7 +141,7 @@ void expect_golden(Classifier& classifier, const json& all, const char* policy, 
 
 class GoldenModel : public testing::TestWithParam<const char*> {};
 INSTANTIATE_TEST_SUITE_P(HuggingFace, GoldenModel, testing::Values("bert", "distilbert"),
-                         [](const auto& info) { return info.param; });
+                         [](const auto& test) { return test.param; });
 
 // Probabilities: f32's error of two tiny layers is some 1e-6; bf16 has 8 bits, and logits here reach 5.
 TEST_P(GoldenModel, ScoresAreTransformers) {
@@ -303,7 +303,9 @@ TEST(BertClassifier, UnreadableFilesAreVerdictsToo) {
                                               "ELF\0\0\1\2",
                                               8));
   io::test::put(folder / "c.txt", " \n ");
-  io::test::put(folder / "d.txt", "art\xedculo");  // Windows-1252
+  io::test::put(folder / "d.txt",
+                "art\xed"
+                "culo");  // Windows-1252
   io::test::put(folder / "e.txt", "artículo");
   const std::vector<fs::path> files = {folder / "a.txt", folder / "b.txt", folder / "c.txt",
                                        folder / "d.txt", folder / "e.txt", folder / "f.txt"};

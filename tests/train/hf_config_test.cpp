@@ -22,7 +22,11 @@ std::string refusal(const json& config) {
   return io::test::error_of([&] { read(config.dump()); });
 }
 
-json with(const char* key, const json& value) { return {{"model_type", "bert"}, {key, value}}; }
+json with(const char* key, const json& value) {
+  json config = {{"model_type", "bert"}};
+  config[key] = value;
+  return config;
+}
 
 TEST(HfConfig, DefaultsAreTransformers) {
   const HfConfig bert = read(R"({"model_type": "bert"})");
