@@ -297,6 +297,7 @@ bool Trainer::evaluate() {
     s.arena().release();
     setup_.progress.update(part.end, "");
   }
+  setup_.progress.end();
   for (const float p : probabilities) require_finite("probability of a validation text", p);
   judge(compute_metrics({.labels = setup_.labels, .truth = setup_.val.labels, .probabilities = probabilities}));
   state_.evaluation_due = false;
