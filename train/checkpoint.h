@@ -32,7 +32,7 @@ struct TrainingState {
   std::optional<Best> best;
   int64_t evaluations_without_better = 0;
   bool stopped_early = false;
-  int64_t log_bytes = 0;  // of log.csv, written up to this step
+  int64_t log_lines = 0;  // of log.csv, written up to this step
 };
 
 // AdamW's first and second moment of every parameter, in the order of the parameters; zero at first.
