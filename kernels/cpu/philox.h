@@ -24,20 +24,11 @@ class DropoutMask {
   // x * keep / (1 - p) for the kLanes elements from `element`, a multiple of kLanes.
   [[gnu::always_inline]] Vec apply(Vec x, int64_t element) {
     if (element / 128 != group_) compute(element / 128);
-    const int64_t number = element % 128 / 16;
-    const uint32_t* words = words_[number / 2] + element % 16;
-    const int shift = number % 2 * 16;
 #if defined(__AVX512F__)
-    const __m512i bits = _mm512_and_si512(_mm512_srl_epi32(_mm512_load_si512(words), _mm_cvtsi32_si128(shift)),
-                                          _mm512_set1_epi32(0xffff));
-    const __mmask16 keep = _mm512_cmpge_epu32_mask(bits, _mm512_set1_epi32(static_cast<int>(threshold_)));
-    return to_vec(_mm512_maskz_mul_ps(keep, native(x), _mm512_set1_ps(scale_)));
+    return to_vec(_mm512_maskz_mul_ps(keep_[element % 128 / 16], native(x), _mm512_set1_ps(scale_)));
 #else
-    const __m256i loaded = _mm256_load_si256(reinterpret_cast<const __m256i*>(words));
-    const __m256i bits =
-        _mm256_and_si256(_mm256_srl_epi32(loaded, _mm_cvtsi32_si128(shift)), _mm256_set1_epi32(0xffff));
-    const __m256i dropped = _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(threshold_)), bits);
-    return to_vec(_mm256_andnot_ps(_mm256_castsi256_ps(dropped), native(x * scale_)));
+    const auto* keep = reinterpret_cast<const __m256i*>(keep_ + element % 128);
+    return to_vec(_mm256_and_ps(_mm256_castsi256_ps(_mm256_load_si256(keep)), native(x * scale_)));
 #endif
   }
 
@@ -51,9 +42,14 @@ class DropoutMask {
   [[gnu::always_inline]] static Wide xor3(Wide a, Wide b, Wide c) { return _mm512_ternarylogic_epi64(a, b, c, 0x96); }
   [[gnu::always_inline]] static Wide add(Wide a, Wide b) { return _mm512_add_epi64(a, b); }
   [[gnu::always_inline]] static Wide even_lanes() { return _mm512_setr_epi64(0, 2, 4, 6, 8, 10, 12, 14); }
-  [[gnu::always_inline]] static void store_pairs(Wide even, Wide odd, uint32_t* p) {
-    _mm512_store_si512(p, _mm512_mask_blend_epi32(0xaaaa, even, _mm512_slli_epi64(odd, 32)));
+  // Word `word` of the 2 kBlocks blocks from `first_block`, as two numbers: the lower half is number 2 word.
+  [[gnu::always_inline]] void decide(Wide even, Wide odd, int word, int) {
+    const __m512i words = _mm512_mask_blend_epi32(0xaaaa, even, _mm512_slli_epi64(odd, 32));
+    const __m512i limit = _mm512_set1_epi32(static_cast<int>(threshold_ << 16));
+    keep_[2 * word] = _mm512_cmpge_epu32_mask(_mm512_slli_epi32(words, 16), limit);
+    keep_[2 * word + 1] = _mm512_cmpge_epu32_mask(words, limit);
   }
+  alignas(16) __mmask16 keep_[8];  // [number]
 #else
   using Wide = __m256i;
   static constexpr int kBlocks = 4;
@@ -65,9 +61,14 @@ class DropoutMask {
   }
   [[gnu::always_inline]] static Wide add(Wide a, Wide b) { return _mm256_add_epi64(a, b); }
   [[gnu::always_inline]] static Wide even_lanes() { return _mm256_setr_epi64x(0, 2, 4, 6); }
-  [[gnu::always_inline]] static void store_pairs(Wide even, Wide odd, uint32_t* p) {
-    _mm256_store_si256(reinterpret_cast<__m256i*>(p), _mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xaa));
+  [[gnu::always_inline]] void decide(Wide even, Wide odd, int word, int first_block) {
+    const __m256i words = _mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xaa);
+    const __m256i limit = _mm256_set1_epi32(static_cast<int>(threshold_) - 1);
+    auto* keep = reinterpret_cast<__m256i*>(keep_ + 2 * word * 16 + first_block);
+    _mm256_store_si256(keep, _mm256_cmpgt_epi32(_mm256_and_si256(words, _mm256_set1_epi32(0xffff)), limit));
+    _mm256_store_si256(keep + 2, _mm256_cmpgt_epi32(_mm256_srli_epi32(words, 16), limit));
   }
+  alignas(32) uint32_t keep_[128];  // all bits set: keep
 #endif
   static constexpr int kParts = 16 / kBlocks;  // registers for the 16 blocks of a group
 
@@ -99,13 +100,11 @@ class DropoutMask {
       key1 = add(key1, broadcast(philox::kWeyl1));
     }
     for (int word = 0; word < 4; ++word) {
-      for (int part = 0; part < kParts; part += 2) {
-        store_pairs(counter[part][word], counter[part + 1][word], words_[word] + part * kBlocks);
-      }
+      for (int part = 0; part < kParts; part += 2)
+        decide(counter[part][word], counter[part + 1][word], word, part * kBlocks);
     }
   }
 
-  alignas(64) uint32_t words_[4][16];  // words_[w][b]: word w of block b
   int64_t group_ = -1;
   float scale_;
   uint32_t threshold_, row_ = 0;

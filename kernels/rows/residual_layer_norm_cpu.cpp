@@ -10,7 +10,7 @@ namespace aid::AID_TARGET {
 namespace {
 
 template <class T>
-void forward_rows(const ResidualLayerNormForward& a, int64_t begin, int64_t end) {
+[[gnu::flatten]] void forward_rows(const ResidualLayerNormForward& a, int64_t begin, int64_t end) {
   const int64_t cols = a.delta.cols;
   const float *gamma = row_of<float>(a.gamma, 0), *beta = row_of<float>(a.beta, 0);
   DropoutMask mask(a.dropout);
@@ -40,27 +40,28 @@ void forward_rows(const ResidualLayerNormForward& a, int64_t begin, int64_t end)
 }
 
 template <class T>
-void backward(Stream& s, const ResidualLayerNormBackward& a) {
-  const float *mean = row_of<float>(a.mean, 0), *rstd = row_of<float>(a.rstd, 0);
-  sum_over_row_chunks(s, a.dy.rows, a.dgamma, a.dbeta, [&](int64_t row, float* dgamma, float* dbeta) {
-    const T *dy = row_of<T>(a.dy, row), *z = row_of<T>(a.z, row);
-    const T* dy2 = a.dy2.empty() ? nullptr : row_of<T>(a.dy2, row);
-    T* dx = row_of<T>(a.dx, row);
-    T* ddelta = a.ddelta.empty() ? nullptr : row_of<T>(a.ddelta, row);
-    DropoutMask mask(a.dropout);
-    if (a.dropout.on()) mask.start_row(row_of<int32_t>(a.row_ids, 0)[row]);
-    layer_norm_backward_row(
-        {a.dy.cols, {mean[row], rstd[row]}, row_of<float>(a.gamma, 0), dgamma, dbeta},
-        [&](int64_t c, auto n) {
-          const Vec d = load_n(dy + c, n);
-          return dy2 != nullptr ? d + load_n(dy2 + c, n) : d;
-        },
-        [&](int64_t c, auto n) { return load_n(z + c, n); },
-        [&](int64_t c, auto n, Vec dz) {
-          store_n(dz, dx + c, n);
-          if (ddelta != nullptr) store_n(a.dropout.on() ? mask.apply(dz, c) : dz, ddelta + c, n);
-        });
-  });
+[[gnu::flatten]] void backward_row(const ResidualLayerNormBackward& a, int64_t row, float* dgamma, float* dbeta) {
+  const T *dy = row_of<T>(a.dy, row), *z = row_of<T>(a.z, row);
+  const T* dy2 = a.dy2.empty() ? nullptr : row_of<T>(a.dy2, row);
+  T* dx = row_of<T>(a.dx, row);
+  T* ddelta = a.ddelta.empty() ? nullptr : row_of<T>(a.ddelta, row);
+  DropoutMask mask(a.dropout);
+  if (a.dropout.on()) mask.start_row(row_of<int32_t>(a.row_ids, 0)[row]);
+  layer_norm_backward_row(
+      {.cols = a.dy.cols,
+       .statistics = {row_of<float>(a.mean, 0)[row], row_of<float>(a.rstd, 0)[row]},
+       .gamma = row_of<float>(a.gamma, 0),
+       .dgamma = dgamma,
+       .dbeta = dbeta},
+      [&](int64_t c, auto n) {
+        const Vec d = load_n(dy + c, n);
+        return dy2 != nullptr ? d + load_n(dy2 + c, n) : d;
+      },
+      [&](int64_t c, auto n) { return load_n(z + c, n); },
+      [&](int64_t c, auto n, Vec dz) {
+        store_n(dz, dx + c, n);
+        if (ddelta != nullptr) store_n(a.dropout.on() ? mask.apply(dz, c) : dz, ddelta + c, n);
+      });
 }
 
 }  // namespace
@@ -72,7 +73,10 @@ void residual_layer_norm_forward(Stream& s, const ResidualLayerNormForward& a) {
 }
 
 void residual_layer_norm_backward(Stream& s, const ResidualLayerNormBackward& a) {
-  with_float_type(a.dy.dtype, [&]<class T>(T) { backward<T>(s, a); });
+  with_float_type(a.dy.dtype, [&]<class T>(T) {
+    sum_over_row_chunks(s, a.dy.rows, a.dgamma, a.dbeta,
+                        [&](int64_t row, float* dgamma, float* dbeta) { backward_row<T>(a, row, dgamma, dbeta); });
+  });
 }
 
 }  // namespace aid::AID_TARGET
