@@ -22,8 +22,9 @@ int64_t rows_of_call(int64_t left) {
   return std::min((left - kStep) / kStep * kStep, kMost);
 }
 
-// Rows that one sum of the weight gradient runs over at once; a fixed number, so that sums have a fixed order.
-const int64_t kChunk = getenv("KC") ? atoi(getenv("KC")) : 256;
+// Rows that one sum of the weight gradient runs over at once: fixed, so that sums have a fixed order; many, because dW
+// is read and written for each; not so many that their packed copies leave the caches.
+constexpr int64_t kChunk = 512;
 
 // Takes back the scratch memory of a call.
 class Scratch {

@@ -53,15 +53,6 @@ inline void transpose(const Tile& from, Tile& to) {
 #endif
 }
 
-// `to` is aligned and not read soon: past the caches, without fetching the line first.
-inline void stream(const uint32_t* words, void* to) {
-#if defined(__AVX512F__)
-  _mm512_stream_si512(static_cast<__m512i*>(to), _mm512_load_si512(words));
-#else
-  __builtin_memcpy(to, words, sizeof(uint32_t) * kWords);
-#endif
-}
-
 // n elements in T, then zeros up to `padded`.
 template <class T, class Source>
 inline void convert(const Source* from, int64_t n, T* to, int64_t padded) {
@@ -106,22 +97,17 @@ void pack_weights_as(Stream& s, const PackWeights& a) {
         }
         transpose(rows, columns);
         T* to = forward + k * kPanel + part * kPerWord<T>;
-        for (int i = 0; i < kWords; ++i) stream(columns[i], to + i * kPanel * kPerWord<T>);
+        for (int i = 0; i < kWords; ++i) __builtin_memcpy(to + i * kPanel * kPerWord<T>, columns[i], sizeof columns[i]);
       }
     }
-    if (!a.backward.empty()) {
-      alignas(64) uint32_t words[kPanel];
-      for (int64_t column = 0; column < a.in; column += kPanel) {
-        T* to = static_cast<T*>(a.backward.data) + column / kPanel * backward_panel + first * kPanel;
-        for (int64_t row = first; row < blocks(last, kBlock<T>) * kBlock<T>; row += kPerWord<T>) {
-          join_rows<T, float>([&](int64_t r) { return a.rows[r]; }, row, last, column, a.in, words);
-          for (int j = 0; j < kPanel; j += kWords) stream(words + j, to + ((row - first) * kPanel + j * kPerWord<T>));
-        }
+    if (a.backward.empty()) return;
+    for (int64_t column = 0; column < a.in; column += kPanel) {
+      T* to = static_cast<T*>(a.backward.data) + column / kPanel * backward_panel + first * kPanel;
+      for (int64_t row = first; row < blocks(last, kBlock<T>) * kBlock<T>; row += kPerWord<T>) {
+        join_rows<T, float>([&](int64_t r) { return a.rows[r]; }, row, last, column, a.in,
+                            reinterpret_cast<uint32_t*>(to + (row - first) * kPanel));
       }
     }
-#if defined(__AVX512F__)
-    _mm_sfence();  // other threads read what was streamed
-#endif
   });
 }
 
