@@ -34,11 +34,12 @@ template <class T>
 [[gnu::flatten]] void forward_tokens(const EmbeddingLayerNormForward& a, int64_t begin, int64_t end) {
   const int64_t cols = a.y.cols;
   const float *gamma = row_of<float>(a.gamma, 0), *beta = row_of<float>(a.beta, 0);
+  const bool drops = a.dropout.on();
   DropoutMask mask(a.dropout);
   RowScratch z;
   for (int64_t token = begin; token < end; ++token) {
     const EmbeddingRows rows = embedding_rows(a, token);
-    if (a.dropout.on()) mask.start_row(row_of<int32_t>(a.row_ids, 0)[token]);
+    if (drops) mask.start_row(row_of<int32_t>(a.row_ids, 0)[token]);
     const float total = sum_vectors(cols, [&](int64_t c, auto n) {
       const Vec v = rows.sum(c, n);
       store_n(v, z.at + c, n);
@@ -49,7 +50,7 @@ template <class T>
     for_vectors(cols, [&](int64_t c, auto n) {
       const Vec normalised = (load_n(z.at + c, n) - mean) * rstd;
       const Vec v = normalised * load_n(gamma + c, n) + load_n(beta + c, n);
-      store_n(a.dropout.on() ? mask.apply(v, c) : v, y + c, n);
+      store_n(drops ? mask.apply(v, c) : v, y + c, n);
     });
     if (!a.mean.empty()) row_of<float>(a.mean, 0)[token] = mean;
     if (!a.rstd.empty()) row_of<float>(a.rstd, 0)[token] = rstd;
@@ -62,8 +63,9 @@ template <class T>
   const EmbeddingRows rows = embedding_rows(a, token);
   const T* dy = row_of<T>(a.dy, token);
   const T* dy2 = a.dy2.empty() ? nullptr : row_of<T>(a.dy2, token);
+  const bool drops = a.dropout.on();
   DropoutMask mask(a.dropout);
-  if (a.dropout.on()) mask.start_row(row_of<int32_t>(a.row_ids, 0)[token]);
+  if (drops) mask.start_row(row_of<int32_t>(a.row_ids, 0)[token]);
   layer_norm_backward_row(
       {.cols = a.dy.cols,
        .statistics = {row_of<float>(a.mean, 0)[token], row_of<float>(a.rstd, 0)[token]},
@@ -73,7 +75,7 @@ template <class T>
       [&](int64_t c, auto n) {
         Vec d = load_n(dy + c, n);
         if (dy2 != nullptr) d += load_n(dy2 + c, n);
-        return a.dropout.on() ? mask.apply(d, c) : d;
+        return drops ? mask.apply(d, c) : d;
       },
       [&](int64_t c, auto n) { return rows.sum(c, n); },
       [&](int64_t c, auto n, Vec value) { store_n(value, dz + c, n); });

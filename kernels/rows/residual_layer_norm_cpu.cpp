@@ -13,16 +13,17 @@ template <class T>
 [[gnu::flatten]] void forward_rows(const ResidualLayerNormForward& a, int64_t begin, int64_t end) {
   const int64_t cols = a.delta.cols;
   const float *gamma = row_of<float>(a.gamma, 0), *beta = row_of<float>(a.beta, 0);
+  const bool drops = a.dropout.on();
   DropoutMask mask(a.dropout);
   RowScratch z;
   for (int64_t row = begin; row < end; ++row) {
     const T* delta = row_of<T>(a.delta, row);
     const T* x = a.x.empty() ? nullptr : row_of<T>(a.x, row);
     T* saved_z = a.z.empty() ? nullptr : row_of<T>(a.z, row);
-    if (a.dropout.on()) mask.start_row(row_of<int32_t>(a.row_ids, 0)[row]);
+    if (drops) mask.start_row(row_of<int32_t>(a.row_ids, 0)[row]);
     const float total = sum_vectors(cols, [&](int64_t c, auto n) {
       Vec v = load_n(delta + c, n);
-      if (a.dropout.on()) v = mask.apply(v, c);
+      if (drops) v = mask.apply(v, c);
       if (x != nullptr) v += load_n(x + c, n);
       store_n(v, z.at + c, n);
       if (saved_z != nullptr) store_n(v, saved_z + c, n);
@@ -45,8 +46,9 @@ template <class T>
   const T* dy2 = a.dy2.empty() ? nullptr : row_of<T>(a.dy2, row);
   T* dx = row_of<T>(a.dx, row);
   T* ddelta = a.ddelta.empty() ? nullptr : row_of<T>(a.ddelta, row);
+  const bool drops = a.dropout.on();
   DropoutMask mask(a.dropout);
-  if (a.dropout.on()) mask.start_row(row_of<int32_t>(a.row_ids, 0)[row]);
+  if (drops) mask.start_row(row_of<int32_t>(a.row_ids, 0)[row]);
   layer_norm_backward_row(
       {.cols = a.dy.cols,
        .statistics = {row_of<float>(a.mean, 0)[row], row_of<float>(a.rstd, 0)[row]},
@@ -60,7 +62,7 @@ template <class T>
       [&](int64_t c, auto n) { return load_n(z + c, n); },
       [&](int64_t c, auto n, Vec dz) {
         store_n(dz, dx + c, n);
-        if (ddelta != nullptr) store_n(a.dropout.on() ? mask.apply(dz, c) : dz, ddelta + c, n);
+        if (ddelta != nullptr) store_n(drops ? mask.apply(dz, c) : dz, ddelta + c, n);
       });
 }
 
