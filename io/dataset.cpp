@@ -165,7 +165,7 @@ std::string fingerprint(const LabelledFolder& data) {
       hash = sha256_hex(read_text(*file));
     } catch (const Error&) {  // its reader says why
     }
-    manifest += hash + "  " + name + "\n";
+    manifest.append(hash).append("  ").append(name).append("\n");
   }
   return sha256_hex(manifest);
 }

@@ -132,7 +132,7 @@ std::int64_t PickleReader::take_long(std::uint64_t size) {
 PickleValue PickleReader::pop() {
   if (stack_.size() <= (marks_.empty() ? 0 : marks_.back()))
     fail("takes a value from an empty stack: the pickle is damaged");
-  PickleValue value = std::move(stack_.back());
+  const PickleValue value = stack_.back();
   stack_.pop_back();
   return value;
 }
@@ -315,8 +315,8 @@ void PickleReader::build_container(unsigned char opcode) {
       if (opcode == kSetItems) {
         items = pop_to_mark();
       } else {
-        PickleValue value = pop();
-        items = {pop(), std::move(value)};
+        const PickleValue value = pop();
+        items = {pop(), value};
       }
       if (items.size() % 2 != 0) fail("SETITEMS with a key and no value: the pickle is damaged");
       auto* dict = pop_as<PickleDict*>("a dict");

@@ -123,7 +123,8 @@ void Weights::add_shards(const fs::path& index) {
   }
   if (!shard_of.empty()) {
     std::string missing;
-    for (const auto& [name, shard] : shard_of) missing += "\n  " + name + " (" + shard + ")";
+    for (const auto& [name, shard] : shard_of)
+      missing.append("\n  ").append(name).append(" (").append(shard).append(")");
     throw Error(where + ": " + std::to_string(shard_of.size()) +
                 " tensors are not in the files that the index names:" + missing);
   }

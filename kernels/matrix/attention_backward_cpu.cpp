@@ -14,11 +14,7 @@ namespace aid::AID_TARGET {
 namespace {
 
 // Keys: a multiple of kPanel. Queries: even.
-#ifndef BQ
-#define BQ 32
-#define BK 128
-#endif
-constexpr int64_t kQueries = BQ, kKeys = BK;
+constexpr int64_t kQueries = 32, kKeys = 128;
 
 template <class Unit>
 struct Scratch {

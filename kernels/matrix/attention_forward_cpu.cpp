@@ -14,11 +14,7 @@ namespace aid::AID_TARGET {
 namespace {
 
 // Queries: whole tiles; with 128 keys of 64 columns everything but V fits the L1. Keys: a multiple of kPanel.
-#ifndef FQ
-#define FQ 24
-#define FK 512
-#endif
-constexpr int64_t kQueries = FQ, kKeys = FK;
+constexpr int64_t kQueries = 24, kKeys = 512;
 
 template <class Unit>
 struct Scratch {

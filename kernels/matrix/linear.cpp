@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "kernels/matrix/linear_dnnl.h"
+#include "kernels/matrix/linear_pack.h"
 
 namespace aid {
 
@@ -21,8 +22,9 @@ int64_t rows_of_call(int64_t left) {
   return std::min((left - kStep) / kStep * kStep, kMost);
 }
 
-// Rows that one sum of the weight gradient runs over at once; a fixed number, so that sums have a fixed order.
-constexpr int64_t kChunk = 256;
+// Rows that one sum of the weight gradient runs over at once: fixed, so that sums have a fixed order; many, because dW
+// is read and written for each; not so many that their packed copies leave the caches.
+constexpr int64_t kChunk = 512;
 
 // Takes back the scratch memory of a call.
 class Scratch {
@@ -37,7 +39,9 @@ class Scratch {
   Arena::Mark mark_;
 };
 
-// x as the library takes it: contiguous and in `dtype`.
+int64_t round_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
+
+// x as the library takes it: in `dtype`, and contiguous.
 CSpan as_operand(Stream& s, CSpan x, DType dtype) {
   if (x.contiguous() && x.dtype == dtype) return x;
   const Span copy = s.arena().take(dtype, x.rows, x.cols);
@@ -103,6 +107,20 @@ void LinearWeights::update(Stream& s, std::span<const CSpan> stacked) {
   const ProfileScope profile(s.profiler(),
                              {.op = "linear_update", .bytes = out() * in() * 4 + static_cast<int64_t>(bytes())});
   const Scratch scratch(s);
+  const PackedMatrix& forward = state_->forward;
+  if (compute() == forward.dtype() && !forward.panels().empty() &&
+      (!state_->backward || !state_->backward->panels().empty())) {
+    const auto row_pointers = static_cast<const float**>(s.arena().take(DType::i64, out()).data);
+    int64_t row = 0;
+    for (const CSpan& w : stacked) {
+      for (int64_t r = 0; r < w.rows; ++r) row_pointers[row++] = w.as<float>() + r * w.stride;
+    }
+    return gemm::pack_weights(s, {.forward = forward.panels(),
+                                  .backward = state_->backward ? state_->backward->panels() : Span(),
+                                  .rows = row_pointers,
+                                  .out = out(),
+                                  .in = in()});
+  }
   CSpan whole = stacked.front();
   if (stacked.size() > 1) {
     const Span copy = s.arena().take(DType::f32, out(), in());
@@ -113,7 +131,7 @@ void LinearWeights::update(Stream& s, std::span<const CSpan> stacked) {
     }
     whole = copy;
   }
-  if (compute() != state_->forward.dtype()) {
+  if (compute() != forward.dtype()) {
     // The values that bf16 would hold, so that every target computes with the same weights.
     const Span rounded = s.arena().take(compute(), out(), in()), widened = s.arena().take(DType::f32, out(), in());
     gemm::copy(s, rounded, whole);
@@ -170,26 +188,27 @@ void linear_backward_weight(Stream& s, const LinearBackwardWeight& a) {
   const bool direct = a.dw.contiguous();
   const Span c = direct ? a.dw : s.arena().take(DType::f32, a.dw.rows, a.dw.cols);
   if (!direct) gemm::copy(s, c, a.dw);
+  const bool packed = gemm::takes_packed_outer(a.x.cols, dtype);
   for (int64_t begin = 0; begin < a.x.rows; begin += kChunk) {
     const int64_t end = std::min(begin + kChunk, a.x.rows);
     const Scratch inner(s);
-    const CSpan dy = as_operand(s, a.dy.row_slice(begin, end), dtype);
-    const CSpan x = as_operand(s, a.x.row_slice(begin, end), dtype);
-    gemm::accumulate_outer(s, {.c = c, .a = dy, .b = x});
+    CSpan dy = a.dy.row_slice(begin, end), x = a.x.row_slice(begin, end);
+    if (!packed || x.dtype != dtype) {
+      dy = as_operand(s, dy, dtype);
+      x = as_operand(s, x, dtype);
+    }
+    if (packed) {
+      const int64_t k = round_up(end - begin, gemm::kKBlock);
+      const Span dy_rows = s.arena().take(dtype, dy.cols, k);
+      const Span x_panels = s.arena().take(dtype, k, round_up(x.cols, gemm::kPanel));
+      gemm::pack_outer(s, {.a = dy_rows, .b = x_panels, .sums = a.dbias, .dy = dy, .x = x});
+      gemm::accumulate_outer(s, {.c = c, .dy = dy_rows, .x = x_panels, .packed = true});
+    } else {
+      gemm::accumulate_outer(s, {.c = c, .dy = dy, .x = x});
+      if (!a.dbias.empty()) gemm::add_column_sums(s, {.sums = a.dbias, .dy = dy});
+    }
   }
   if (!direct) gemm::copy(s, a.dw, c);
-  if (!a.dbias.empty()) {
-    // Columns apart, rows in order: no sum depends on the number of threads.
-    float* sums = a.dbias.as<float>();
-    s.team().ranges(a.dy.cols, 64, [&](int64_t begin, int64_t end) {
-      const auto add = [&]<class T>(const T* dy) {
-        for (int64_t r = 0; r < a.dy.rows; ++r) {
-          for (int64_t o = begin; o < end; ++o) sums[o] += static_cast<float>(dy[r * a.dy.stride + o]);
-        }
-      };
-      a.dy.dtype == DType::bf16 ? add(a.dy.as<bf16>()) : add(a.dy.as<float>());
-    });
-  }
 }
 
 double measure_matrix_peak(Stream& s, DType compute) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <unordered_map>
 
@@ -53,6 +54,10 @@ const dnnl::stream& queue() {
 Layout plain(CSpan x) { return {{x.rows, x.cols}, type_of(x.dtype), memory::dims{x.stride, 1}}; }
 Layout plain_transposed(CSpan x) { return {{x.cols, x.rows}, type_of(x.dtype), memory::dims{1, x.stride}}; }
 Layout dense(int64_t rows, int64_t cols, DType dtype) { return {{rows, cols}, type_of(dtype), memory::format_tag::ab}; }
+// linear_pack.h's panels.
+Layout panels(int64_t k, int64_t n, DType dtype) {
+  return {{k, n}, type_of(dtype), dtype == DType::bf16 ? memory::format_tag::BA16a64b2a : memory::format_tag::BA16a64b};
+}
 memory view(const Layout& layout, const void* data) { return {layout, engine(), const_cast<void*>(data)}; }
 
 dnnl::algorithm algorithm_of(Activation activation) {
@@ -91,7 +96,7 @@ dnnl::matmul::primitive_desc describe(const Layout& a, const Layout& b, const La
 
 // What a compiled product depends on.
 struct Key {
-  enum class Kind : uint8_t { packed, outer } kind;
+  enum class Kind : uint8_t { product, outer, packed_outer } kind;
   int64_t m, n, k;
   int64_t a_stride = 0;
   DType in, out;
@@ -178,7 +183,7 @@ constexpr int64_t kBlasBlock = 6, kBlasRows = 8 * kBlasBlock;
 void multiply_part(int threads, const Product& p) {
   use_threads(threads);
   const PackedMatrix::State& b = p.b.state();
-  const Key key = {.kind = Key::Kind::packed,
+  const Key key = {.kind = Key::Kind::product,
                    .m = p.a.rows,
                    .n = b.n,
                    .k = b.k,
@@ -210,16 +215,18 @@ void multiply_part(int threads, const Product& p) {
 
 void accumulate_outer_part(int threads, const OuterProduct& p) {
   use_threads(threads);
-  const Key key = {.kind = Key::Kind::outer,
+  const Key key = {.kind = p.packed ? Key::Kind::packed_outer : Key::Kind::outer,
                    .m = p.c.rows,
                    .n = p.c.cols,
-                   .k = p.a.rows,
-                   .a_stride = p.a.stride,
-                   .in = p.a.dtype,
+                   .k = p.packed ? p.dy.cols : p.dy.rows,
+                   .a_stride = p.dy.stride,
+                   .in = p.dy.dtype,
                    .out = DType::f32,
                    .threads = threads};
   Compiled& compiled = cache().get(key, [&] {
-    const Layout a = plain_transposed(p.a), b = dense(key.k, key.n, key.in), c = dense(key.m, key.n, DType::f32);
+    const Layout a = p.packed ? plain(p.dy) : plain_transposed(p.dy);
+    const Layout b = p.packed ? panels(key.k, key.n, key.in) : dense(key.k, key.n, key.in);
+    const Layout c = dense(key.m, key.n, DType::f32);
     dnnl::post_ops ops;
     ops.append_sum(1);
     dnnl::primitive_attr attributes;
@@ -229,7 +236,14 @@ void accumulate_outer_part(int threads, const OuterProduct& p) {
         .arguments = {
             {DNNL_ARG_SRC, view(a, nullptr)}, {DNNL_ARG_WEIGHTS, view(b, nullptr)}, {DNNL_ARG_DST, view(c, nullptr)}}};
   });
-  compiled.run({{DNNL_ARG_SRC, p.a.data}, {DNNL_ARG_WEIGHTS, p.b.data}, {DNNL_ARG_DST, p.c.data}});
+  compiled.run({{DNNL_ARG_SRC, p.dy.data}, {DNNL_ARG_WEIGHTS, p.x.data}, {DNNL_ARG_DST, p.c.data}});
+}
+
+// The layout that a product of many rows asks for; those of few rows are compiled to take it too.
+Layout best_layout(int64_t k, int64_t n, DType dtype) {
+  constexpr int64_t kRows = 1024;
+  const Layout any({k, n}, type_of(dtype), memory::format_tag::any);
+  return describe(dense(kRows, k, dtype), any, nullptr, dense(kRows, n, dtype), dnnl::primitive_attr()).weights_desc();
 }
 
 }  // namespace
@@ -240,11 +254,7 @@ DType multiply_dtype(DType compute) {
 }
 
 PackedMatrix::PackedMatrix(int64_t k, int64_t n, DType dtype) {
-  // The layout that a product of many rows asks for; those of few rows are compiled to take it too.
-  constexpr int64_t kRows = 1024;
-  const Layout any({k, n}, type_of(dtype), memory::format_tag::any);
-  const Layout layout =
-      describe(dense(kRows, k, dtype), any, nullptr, dense(kRows, n, dtype), dnnl::primitive_attr()).weights_desc();
+  const Layout layout = best_layout(k, n, dtype);
   state_ = std::make_unique<State>(State{k, n, dtype, layout, Buffer::zeroed(layout.get_size())});
 }
 PackedMatrix::~PackedMatrix() = default;
@@ -254,6 +264,12 @@ int64_t PackedMatrix::k() const { return state_->k; }
 int64_t PackedMatrix::n() const { return state_->n; }
 DType PackedMatrix::dtype() const { return state_->dtype; }
 size_t PackedMatrix::bytes() const { return state_->memory.bytes(); }
+
+Span PackedMatrix::panels() const {
+  if (state_->layout != gemm::panels(k(), n(), dtype())) return {};
+  const int64_t elements = static_cast<int64_t>(bytes() / size_of(dtype()));
+  return {state_->memory.data(), dtype(), Device::cpu, 1, elements, elements};
+}
 
 void PackedMatrix::pack(Stream& s, CSpan source, Order order) {
   use_threads(s.threads());
@@ -295,8 +311,18 @@ void accumulate_outer(Stream& s, const OuterProduct& p) {
   constexpr int64_t kTile = 64;  // rows of c; fixed, so that the number of threads changes no bit
   s.team().tasks((p.c.rows + kTile - 1) / kTile, [&](int64_t tile) {
     const int64_t begin = tile * kTile, end = std::min(begin + kTile, p.c.rows);
-    accumulate_outer_part(1, {.c = p.c.row_slice(begin, end), .a = p.a.col_slice(begin, end), .b = p.b});
+    accumulate_outer_part(1, {.c = p.c.row_slice(begin, end), .dy = p.dy.col_slice(begin, end), .x = p.x});
   });
+}
+
+bool takes_packed_outer(int64_t n, DType dtype) {
+  constexpr int64_t kRows = 256;
+  if (is_blas()) return false;
+  static thread_local std::map<std::pair<int64_t, DType>, bool>
+      answers;  // asking oneDNN takes as long as a small product
+  const auto [answer, is_new] = answers.try_emplace({n, dtype});
+  if (is_new) answer->second = best_layout(kRows, n, dtype) == panels(kRows, n, dtype);
+  return answer->second;
 }
 
 void copy(Stream& s, Span y, CSpan x) {

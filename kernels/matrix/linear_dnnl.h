@@ -25,6 +25,10 @@ class PackedMatrix {
   enum class Order : uint8_t { as_given, transposed };  // B = source, B = sourceᵀ
   void pack(Stream& s, CSpan source, Order order);      // f32, rows may be strided
 
+  // The memory where the layout is linear_pack.h's panels (it is on AVX-512, but for matrices of few columns): then
+  // its functions pack faster than pack(). Empty otherwise.
+  Span panels() const;
+
   int64_t k() const;
   int64_t n() const;
   DType dtype() const;
@@ -48,12 +52,17 @@ struct Product {
 };
 void multiply(Stream& s, const Product& p);
 
-// c += aᵀ b. a [rows, m] and b [rows, n] f32 or bf16, c [m, n] f32, all contiguous.
+// c += dyᵀ x; c [m, n] f32, contiguous.
 struct OuterProduct {
   Span c;
-  CSpan a, b;
+  CSpan dy;             // [rows, m], or dyᵀ [m, rows] where `packed`; f32 or bf16, contiguous
+  CSpan x;              // [rows, n], or its panels
+  bool packed = false;  // by pack_outer
 };
 void accumulate_outer(Stream& s, const OuterProduct& p);
+
+// Whether accumulate_outer takes packed operands of this dtype with n columns.
+bool takes_packed_outer(int64_t n, DType dtype);
 
 // y = x in y's dtype; rows of both may be strided.
 void copy(Stream& s, Span y, CSpan x);
