@@ -1,5 +1,4 @@
 #include "train/batch_plan.h"
-#include <cstdlib>
 
 #include <algorithm>
 #include <numeric>
@@ -18,8 +17,7 @@ std::vector<int32_t> shuffled(int64_t n, uint64_t seed, int64_t epoch) {
   for (int64_t i = n - 1; i > 0; --i) {
     const auto words = philox::block({static_cast<uint32_t>(i), static_cast<uint32_t>(epoch), kPurpose, 0}, seed);
     const uint64_t word = uint64_t{words[0]} << 32 | words[1];
-    std::swap(order[static_cast<size_t>(i)],
-              order[word % static_cast<uint64_t>(i + 1 - (std::getenv("MUT") && std::atoi(std::getenv("MUT")) == 19))]);
+    std::swap(order[static_cast<size_t>(i)], order[word % static_cast<uint64_t>(i + 1)]);
   }
   return order;
 }
@@ -35,7 +33,7 @@ void group_by_length(std::vector<int32_t>& order, std::span<const int32_t> lengt
     std::stable_sort(order.begin() + begin, order.begin() + end, longer);
     if (longer(order[static_cast<size_t>(begin)], order[longest])) longest = static_cast<size_t>(begin);
   }
-  if (!(std::getenv("MUT") && std::atoi(std::getenv("MUT")) == 20)) std::swap(order[0], order[longest]);
+  std::swap(order[0], order[longest]);
 }
 
 }  // namespace

@@ -1,5 +1,4 @@
 #include "train/checkpoint.h"
-#include <cstdlib>
 
 #include <algorithm>
 #include <charconv>
@@ -178,8 +177,7 @@ TrainingState Checkpoints::read(std::span<nn::Parameter> parameters, Moments& mo
   const fs::path path = *folder / kTensorFile;
   const io::SafeTensors file = io::SafeTensors::open(path);
   for (size_t i = 0; i < parameters.size(); ++i) {
-    const Span values[] = {parameters[i].trained_value, moments.m(i),
-                           (std::getenv("MUT") && std::atoi(std::getenv("MUT")) == 14) ? moments.m(i) : moments.v(i)};
+    const Span values[] = {parameters[i].trained_value, moments.m(i), moments.v(i)};
     for (size_t part = 0; part < std::size(kParts); ++part) {
       read_tensor(file, path, kParts[part] + parameters[i].name, values[part]);
     }
@@ -191,12 +189,10 @@ void Checkpoints::prune(const TrainingState& state, int64_t keep) const {
   // What cannot be removed costs room, not correctness: it is left.
   std::error_code ignored;
   auto old = steps_in(work_folder_, kCheckpointName);
-  if (!(std::getenv("MUT") && std::atoi(std::getenv("MUT")) == 15))
-    old.resize(old.size() - std::min(old.size(), static_cast<size_t>(keep)));
+  old.resize(old.size() - std::min(old.size(), static_cast<size_t>(keep)));
   for (const int64_t step : old) fs::remove_all(folder_of(work_folder_, kCheckpointName, step), ignored);
   for (const int64_t step : steps_in(work_folder_, kBestName)) {
-    if (!(std::getenv("MUT") && std::atoi(std::getenv("MUT")) == 16) && (!state.best || step != state.best->step))
-      fs::remove_all(best_folder(step), ignored);
+    if (!state.best || step != state.best->step) fs::remove_all(best_folder(step), ignored);
   }
 }
 

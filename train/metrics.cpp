@@ -1,5 +1,4 @@
 #include "train/metrics.h"
-#include <cstdlib>
 
 #include <algorithm>
 #include <array>
@@ -42,7 +41,7 @@ void fill_class_metrics(Metrics& metrics) {
     all_right += right;
     metrics.support.push_back(support);
     metrics.classes.push_back(precision_recall(right, called, support));
-    if (called + support == 0 && !(std::getenv("MUT") && std::atoi(std::getenv("MUT")) == 21)) continue;
+    if (called + support == 0) continue;
     ++occurring;
     add(metrics.macro, metrics.classes.back(), 1);
     add(metrics.weighted, metrics.classes.back(),
@@ -94,11 +93,7 @@ Metrics compute_metrics(const Verdicts& verdicts) {
     ++metrics.confusion[static_cast<size_t>(truth) * classes + static_cast<size_t>(verdict)];
     loss -= std::log(std::clamp<double>(p[static_cast<size_t>(truth)], eps, 1 - eps));
     const double confidence = p[static_cast<size_t>(verdict)];
-    Bin& bin = bins[static_cast<size_t>(
-        std::clamp(static_cast<int>(
-                       std::ceil(confidence * (kBins - (std::getenv("MUT") && std::atoi(std::getenv("MUT")) == 22)))) -
-                       1,
-                   0, kBins - 1))];
+    Bin& bin = bins[static_cast<size_t>(std::clamp(static_cast<int>(std::ceil(confidence * kBins)) - 1, 0, kBins - 1))];
     bin.texts += 1;
     bin.right += truth == verdict ? 1 : 0;
     bin.probability += confidence;

@@ -1,5 +1,4 @@
 #include "train/run_log.h"
-#include <cstdlib>
 
 #include <cerrno>
 #include <cstdarg>
@@ -21,8 +20,7 @@ RunLog::RunLog(const std::filesystem::path& path, int64_t lines) : path_(path) {
   uintmax_t bytes = 0;
   std::ifstream old(path);
   for (std::string line; lines_ < lines && std::getline(old, line); ++lines_) bytes += line.size() + 1;
-  if (lines_ > 0 && !(std::getenv("MUT") && std::atoi(std::getenv("MUT")) == 23))
-    std::filesystem::resize_file(path, bytes);
+  if (lines_ > 0) std::filesystem::resize_file(path, bytes);
   file_.reset(std::fopen(path.c_str(), lines_ > 0 ? "ae" : "we"));
   if (file_ == nullptr) fail(path, "cannot write the log");
   if (lines_ == 0) write("step,epoch,loss,lr,grad_norm,tokens_per_second,val_loss,val_accuracy,val_macro_f1\n");

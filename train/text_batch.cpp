@@ -1,5 +1,4 @@
 #include "train/text_batch.h"
-#include <cstdlib>
 
 namespace aid::train {
 
@@ -49,8 +48,7 @@ std::vector<float> pool_logits(CSpan logits, const TextBatch& batch) {
     for (int64_t k = 0; k < labels; ++k) {
       double sum = 0;
       for (int64_t s = begin; s < end; ++s) sum += logits.row_slice(s, s + 1).as<float>()[k];
-      pooled[static_cast<size_t>(t * labels + k)] = static_cast<float>(
-          sum / static_cast<double>((std::getenv("MUT") && std::atoi(std::getenv("MUT")) == 18) ? 1 : end - begin));
+      pooled[static_cast<size_t>(t * labels + k)] = static_cast<float>(sum / static_cast<double>(end - begin));
     }
   }
   return pooled;
@@ -62,9 +60,7 @@ std::vector<float> unpool_gradient(CSpan dpooled, const TextBatch& batch) {
     const int32_t sequences = batch.first_sequence[t + 1] - batch.first_sequence[t];
     const float* row = dpooled.row_slice(t, t + 1).as<float>();
     for (int32_t s = 0; s < sequences; ++s) {
-      for (int64_t k = 0; k < dpooled.cols; ++k)
-        dlogits.push_back(
-            row[k] / static_cast<float>((std::getenv("MUT") && std::atoi(std::getenv("MUT")) == 17) ? 1 : sequences));
+      for (int64_t k = 0; k < dpooled.cols; ++k) dlogits.push_back(row[k] / static_cast<float>(sequences));
     }
   }
   return dlogits;

@@ -1,5 +1,4 @@
 #include "train/trainer.h"
-#include <cstdlib>
 
 #include <algorithm>
 #include <chrono>
@@ -42,7 +41,7 @@ bool better(BestMetric metric, double value, double best) {
     case BestMetric::macro_f1:
       break;
   }
-  return (std::getenv("MUT") && std::atoi(std::getenv("MUT")) == 11) ? value >= best : value > best;
+  return value > best;
 }
 
 std::map<std::string, double> numbers_of(const Metrics& metrics) {
@@ -111,7 +110,7 @@ Trainer::Outcome Trainer::run() {
   setup_.network.update_weights(setup_.stream);
   if (state_.evaluation_due) {
     if (!evaluate()) return Outcome::interrupted;
-    if (!(std::getenv("MUT") && std::atoi(std::getenv("MUT")) == 10)) save();
+    save();
   }
   setup_.progress.begin("training", total_steps_, state_.step);
 
@@ -152,8 +151,7 @@ std::vector<Step> Trainer::plan(int64_t epoch) const {
 // One optimizer step, its line in the log and on the progress bar.
 void Trainer::run_step(const Step& texts) {
   const auto begin = std::chrono::steady_clock::now();
-  const double lr =
-      setup_.recipe.lr * schedule_.factor(state_.step + (std::getenv("MUT") && std::atoi(std::getenv("MUT")) == 3));
+  const double lr = setup_.recipe.lr * schedule_.factor(state_.step);
   const Gradient gradient = compute_gradient(texts);
   require_finite("loss", gradient.loss);
   require_finite("gradient's norm", gradient.norm);
@@ -188,8 +186,7 @@ Trainer::Gradient Trainer::compute_gradient(const Step& texts) {
   for (const MicroBatch& part : split_step(texts, train_lengths_, setup_.tokens_per_pass)) {
     const auto part_texts =
         std::span(texts).subspan(static_cast<size_t>(part.begin), static_cast<size_t>(part.end - part.begin));
-    const TextBatch batch = make_batch(setup_.train.texts, part_texts,
-                                       (std::getenv("MUT") && std::atoi(std::getenv("MUT")) == 8) ? 0 : sequences);
+    const TextBatch batch = make_batch(setup_.train.texts, part_texts, sequences);
     std::vector<int32_t> labels;
     for (const int32_t text : part_texts) labels.push_back(setup_.train.labels[text]);
     gradient.loss += forward_backward(batch, labels, total_weight);
@@ -209,9 +206,7 @@ double Trainer::forward_backward(const TextBatch& batch, std::span<const int32_t
   Stream& s = setup_.stream;
   const Recipe& recipe = setup_.recipe;
   const int64_t classes = setup_.network.config().labels;
-  const nn::DropoutKey dropout{
-      .seed = recipe.seed,
-      .step = (std::getenv("MUT") && std::atoi(std::getenv("MUT")) == 7) ? 0u : static_cast<uint32_t>(state_.step)};
+  const nn::DropoutKey dropout{.seed = recipe.seed, .step = static_cast<uint32_t>(state_.step)};
   // A text of many windows goes in several passes. Its gradient is known when all of them are through, and each is then
   // computed again for its backward: more work, for few texts, but memory stays bounded. Dropout is the same both
   // times.
@@ -231,21 +226,16 @@ double Trainer::forward_backward(const TextBatch& batch, std::span<const int32_t
                     .logits = text_logits,
                     .labels = vector(labels.data(), batch.texts()),
                     .class_weights = class_weights,
-                    .label_smoothing = (std::getenv("MUT") && std::atoi(std::getenv("MUT")) == 2)
-                                           ? 0.f
-                                           : static_cast<float>(recipe.label_smoothing),
-                    .total_weight = (std::getenv("MUT") && std::atoi(std::getenv("MUT")) == 9) ? 0.f : total_weight});
+                    .label_smoothing = static_cast<float>(recipe.label_smoothing),
+                    .total_weight = total_weight});
   const std::vector<float> gradient = unpool_gradient(text_logits, batch);
   const CSpan dlogits = matrix(gradient.data(), batch.tokens.sequences(), classes);
   int64_t sequence = 0;
   for (const nn::TokenBatch& pass : passes) {
-    if (passes.size() > 1)
-      setup_.network.forward_training(
-          s, pass,
-          {.seed = dropout.seed, .step = dropout.step + (std::getenv("MUT") && std::atoi(std::getenv("MUT")) == 13)});
+    if (passes.size() > 1) setup_.network.forward_training(s, pass, dropout);
     setup_.network.backward(s, dlogits.row_slice(sequence, sequence + pass.sequences()));
     s.arena().release();
-    sequence += (std::getenv("MUT") && std::atoi(std::getenv("MUT")) == 12) ? 0 : pass.sequences();
+    sequence += pass.sequences();
   }
   return loss;
 }
@@ -261,21 +251,17 @@ void Trainer::update(double gradient_norm, double lr) {
                        .gradient = parameter.gradient,
                        .m = moments_.m(i),
                        .v = moments_.v(i),
-                       .weight_decay = (parameter.decay || (std::getenv("MUT") && std::atoi(std::getenv("MUT")) == 1))
-                                           ? static_cast<float>(recipe.weight_decay)
-                                           : 0.0f});
+                       .weight_decay = parameter.decay ? static_cast<float>(recipe.weight_decay) : 0.0f});
   }
-  const double scale = (std::getenv("MUT") && std::atoi(std::getenv("MUT")) == 6) ? 1.0
-                       : recipe.max_grad_norm > 0 ? std::min(1.0, recipe.max_grad_norm / (gradient_norm + 1e-6))
-                                                  : 1.0;
+  const double scale = recipe.max_grad_norm > 0 ? std::min(1.0, recipe.max_grad_norm / (gradient_norm + 1e-6)) : 1.0;
   adamw(setup_.stream, {.tensors = tensors,
                         .lr = static_cast<float>(lr),
                         .beta1 = static_cast<float>(recipe.adam_beta1),
                         .beta2 = static_cast<float>(recipe.adam_beta2),
                         .eps = static_cast<float>(recipe.adam_epsilon),
-                        .step = state_.step + 1 + (std::getenv("MUT") && std::atoi(std::getenv("MUT")) == 5),
+                        .step = state_.step + 1,
                         .gradient_scale = static_cast<float>(scale),
-                        .clear_gradients = !(std::getenv("MUT") && std::atoi(std::getenv("MUT")) == 4)});
+                        .clear_gradients = true});
   setup_.network.update_weights(setup_.stream);
 }
 
