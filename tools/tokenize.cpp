@@ -86,8 +86,8 @@ Command add_tokenize(CLI::App& program) {
       ->capture_default_str();
   app->add_option("--strip-accents", options->strip_accents,
                   "Whether accents are taken off; config: as the tokenizer's files say")
-      ->check(CLI::IsMember({"config", "on", "off"}))
-      ->type_name("")
+      ->check(CLI::IsMember({"config", "on", "off"}).description(""))
+      ->type_name("{config,on,off}")
       ->capture_default_str();
   app->add_flag("--nfc", options->nfc, "Unicode NFC first: a letter and its accent as one character");
   app->add_flag("--special-tokens-in-text", options->special_tokens_in_text,

@@ -156,6 +156,25 @@ TEST(Predict, SpecialTokensInTextAreASwitch) {
   EXPECT_NE(off.out, on.out);
 }
 
+// Far more work than fits into the time until the signal; what is there by then are whole lines.
+TEST(Predict, InterruptedIs130WithWholeLines) {
+  const TemporaryFolder folder;
+  put(folder / "a.txt", "la ley y el acta de la norma");
+  std::string list;
+  for (int i = 0; i < 300000; ++i) list += (folder / "a.txt").string() + "\n";
+  put(folder / "list", list);
+  const std::string out = (folder / "out").string();
+  const std::string command = "timeout --preserve-status -s INT 1 " AID_PROGRAM " predict " + kModel + " - --quiet <" +
+                              quoted(folder / "list") + " >'" + out + "' 2>/dev/null";
+  const int status = std::system(command.c_str());
+  ASSERT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 130);
+  const std::string text = io::read_text(out);
+  ASSERT_FALSE(text.empty());
+  EXPECT_EQ(text.back(), '\n');
+  for (const std::string& line : lines(text)) ASSERT_TRUE(json::accept(line)) << line;
+}
+
 TEST(Predict, QuietSaysNothing) {
   const TemporaryFolder folder;
   put(folder / "a.txt", "la ley");
