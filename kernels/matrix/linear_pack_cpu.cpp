@@ -119,8 +119,8 @@ void add_panel_sums(Span to, CSpan dy, int64_t first) {
   const int64_t last = least(first + kPanel, dy.cols);
   for (int64_t column = first; column < last; column += kLanes) {
     const int n = static_cast<int>(least(last - column, kLanes));
-    float* sums = to.as<float>() + column;
-    const T* row = dy.as<T>() + column;
+    float* sums = row_of<float>(to, 0) + column;
+    const T* row = row_of<T>(dy, 0) + column;
     Vec sum = load_part(sums, n);
     if (n == kLanes) {
       for (int64_t r = 0; r < dy.rows; ++r) sum += load(row + r * dy.stride);
@@ -133,7 +133,7 @@ void add_panel_sums(Span to, CSpan dy, int64_t first) {
 
 template <class T>
 void pack_a(const PackOuter& a, int64_t first) {
-  const T* dy = a.dy.as<T>();
+  const T* dy = row_of<T>(a.dy, 0);
   const int64_t k = a.a.cols, cols = a.dy.cols, last = least(first + kPanel, cols);
   const auto row_at = [&](int64_t r) { return dy + r * a.dy.stride; };
   alignas(64) Word words[kWords][kPanel];
@@ -146,7 +146,7 @@ void pack_a(const PackOuter& a, int64_t first) {
       for (int i = 0; i < kWords; ++i) __builtin_memcpy(rows[i], words[i] + part, sizeof rows[i]);
       transpose(rows, columns);
       for (int64_t i = 0; i < least(last - first - part, kWords); ++i) {
-        __builtin_memcpy(a.a.as<T>() + (first + part + i) * k + row, columns[i], sizeof columns[i]);
+        __builtin_memcpy(row_of<T>(a.a, 0) + (first + part + i) * k + row, columns[i], sizeof columns[i]);
       }
     }
   }
@@ -155,7 +155,7 @@ void pack_a(const PackOuter& a, int64_t first) {
 
 template <class T>
 void pack_b(const PackOuter& a, int64_t first) {
-  const T* x = a.x.as<T>();
+  const T* x = row_of<T>(a.x, 0);
   const int64_t k = a.a.cols;
   Word* to = static_cast<Word*>(a.b.data) + first * (k / kPerWord<T>);
   for (int64_t row = 0; row < k; row += kPerWord<T>, to += kPanel) {
