@@ -38,7 +38,7 @@ def ours(program, vocab, files):
         flat, rows, at = array.array("i", ids_file.read_bytes()), [], 0
         while at < len(flat):
             rows.append(flat[at + 1:at + 1 + flat[at]].tolist())
-            at += 1 + flat[at]
+            at += 1 + 3 * flat[at]
         return json.loads(done.stdout), rows
 
 

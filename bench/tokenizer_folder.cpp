@@ -62,13 +62,17 @@ void run(const char* model, const char* ids_file) {
   const double batch = best_ms(kPasses, [&] { tokenizer.encode_batch(views, 2); });
   std::printf("{\"cold\": %f, \"encode\": %f, \"offsets\": %f, \"batch\": %f}\n", cold, warm, with_offsets, batch);
 
-  const aid::tokenizer::Batch all = tokenizer.encode_batch(views, 2);
   std::ofstream out(ids_file, std::ios::binary);
-  for (size_t i = 0; i < texts.size(); ++i) {
-    const auto row = all[i];
-    const auto count = static_cast<int32_t>(row.size());
-    out.write(reinterpret_cast<const char*>(&count), sizeof(count));
-    out.write(reinterpret_cast<const char*>(row.data()), static_cast<std::streamsize>(row.size_bytes()));
+  const auto write = [&](const void* data, size_t bytes) {
+    out.write(static_cast<const char*>(data), static_cast<std::streamsize>(bytes));
+  };
+  for (const std::string& text : texts) {
+    ids.clear();
+    offsets.clear();
+    const auto count = static_cast<int32_t>(tokenizer.encode_ids(text, ids, offsets));
+    write(&count, sizeof(count));
+    write(ids.data(), ids.size() * sizeof(ids[0]));
+    write(offsets.data(), offsets.size() * sizeof(offsets[0]));
   }
 }
 
