@@ -42,6 +42,23 @@ int run_training(const TrainOptions& options, const std::string& command) {
   return kDone;
 }
 
+// Gives the options of the file to those that the command line left out. (CLI11's own set_config() serves the top level
+// only.) Before all other options: theirs are evaluated in the order of declaration.
+void add_config(CLI::App& app) {
+  const auto read = [&app](const std::string& file) {
+    for (const CLI::ConfigItem& item : app.get_config_formatter()->from_file(file)) {
+      CLI::Option* option = app.get_option_no_throw("--" + item.fullname());
+      if (option == nullptr || option->get_name() == "--config")
+        throw CLI::ConfigError::Extras(file + ": " + item.fullname());
+      if (option->empty()) option->add_result(item.inputs);
+    }
+  };
+  app.add_option_function<std::string>(
+         "--config", read, "TOML or INI file with any of these options, such as lr = 2e-5; the command line wins")
+      ->check(CLI::ExistingFile.description(""))
+      ->type_name("FILE");
+}
+
 void add_folders(CLI::App& app, FineTuneOptions& run) {
   app.add_option("--train", run.train, "Texts to learn from: DIR/LABEL/*.txt")->required()->type_name("DIR");
   app.add_option("--val", run.val, "Texts that decide which weights are best")->required()->type_name("DIR");
@@ -163,8 +180,7 @@ std::shared_ptr<TrainOptions> add_kind(CLI::App& app, const Kind& kind) {
   const auto options = std::make_shared<TrainOptions>();
   options->run.architecture = kind.architecture;
   app.option_defaults()->always_capture_default();
-  app.set_config("--config", "",
-                 "TOML or INI file with any of these options, such as lr = 2e-5; the command line wins");
+  add_config(app);
   add_folders(app, options->run);
   add_texts(app, options->run);
   add_recipe(app, options->run.recipe, options->run);

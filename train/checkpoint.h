@@ -62,8 +62,7 @@ class Checkpoints {
   // The newest checkpoint, if there is one.
   std::optional<std::filesystem::path> newest() const;
 
-  // Then removes all but the newest `keep` and all best models but the one that the state names. Throws io::Error; the
-  // older checkpoints stay then.
+  // Then prunes. Throws io::Error; the older checkpoints stay then.
   void write(const TrainingState& state, std::span<const nn::Parameter> parameters, const Moments& moments,
              int64_t keep) const;
 
@@ -71,9 +70,10 @@ class Checkpoints {
   // written under another identity (naming every difference), and where tensors are missing or of another size.
   TrainingState read(std::span<nn::Parameter> parameters, Moments& moments) const;
 
- private:
+  // Removes all checkpoints but the newest `keep`, and all best models but the one that the state names.
   void prune(const TrainingState& state, int64_t keep) const;
 
+ private:
   std::filesystem::path work_folder_;
   std::map<std::string, std::string> identity_;
 };

@@ -100,7 +100,10 @@ Trainer::Trainer(TrainerSetup setup)
   schedule_ = schedule_of(setup_.recipe, total_steps_);
 }
 
-void Trainer::resume() { state_ = setup_.checkpoints.read(setup_.network.parameters(), moments_); }
+void Trainer::resume() {
+  state_ = setup_.checkpoints.read(setup_.network.parameters(), moments_);
+  setup_.checkpoints.prune(state_, setup_.keep_checkpoints);  // what a process that died while pruning has left
+}
 
 Trainer::Outcome Trainer::run() {
   log_ = std::make_unique<RunLog>(setup_.checkpoints.log_file(), state_.log_lines);
@@ -297,6 +300,7 @@ bool Trainer::evaluate() {
     s.arena().release();
     setup_.progress.update(part.end, "");
   }
+  setup_.progress.end();
   for (const float p : probabilities) require_finite("probability of a validation text", p);
   judge(compute_metrics({.labels = setup_.labels, .truth = setup_.val.labels, .probabilities = probabilities}));
   state_.evaluation_due = false;

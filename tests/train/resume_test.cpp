@@ -104,6 +104,17 @@ TEST(Resume, KeepsAsManyCheckpointsAsAsked) {
   EXPECT_EQ(files.size(), 3 * 2 + 2u);
 }
 
+TEST(Resume, RemovesWhatADeadProcessHadBegunToRemove) {
+  const TemporaryFolder folder;
+  TinyRun tiny{.folder = folder / "run"};
+  tiny.run();
+  const auto expected = files_of(tiny.folder);
+  io::test::put(tiny.folder / "checkpoint-3/training.safetensors", "half gone");
+  io::test::put(tiny.folder / "best-2/validation.json", "half gone");
+  tiny.run(true);
+  EXPECT_EQ(differences(files_of(tiny.folder), expected), kNone);
+}
+
 TEST(Resume, ADiskThatIsFullKeepsTheOldCheckpoint) {
   const TemporaryFolder folder;
   TinyRun straight{.folder = folder / "straight"};

@@ -66,7 +66,7 @@ struct TinyRun {
   int threads = 1;
   DType compute = DType::f32;
   bool deterministic = false;
-  int windows = 1;
+  int texts = 48, windows = 1;
   int64_t save_every = 0, keep_checkpoints = 1, tokens_per_pass = 100;
   std::function<bool()> stop_requested = [] { return false; };
   std::function<void(nn::BertClassifier&)> change_network = [](nn::BertClassifier&) {};
@@ -80,7 +80,7 @@ struct TinyRun {
     Stream stream({.threads = threads, .deterministic = deterministic});
     nn::BertClassifier network = tiny_network(compute);
     change_network(network);
-    const LabelledTexts train = tiny_texts(48, 1, windows), val = tiny_texts(30, 2, windows);
+    const LabelledTexts train = tiny_texts(texts, 1, windows), val = tiny_texts(30, 2, windows);
     std::filesystem::create_directories(folder);
     const Checkpoints checkpoints(folder, fields_of(recipe));
     Progress progress(Progress::Style::quiet);

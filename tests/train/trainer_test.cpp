@@ -150,6 +150,16 @@ TEST(Trainer, PassesDoNotChangeTheStep) {
   }
 }
 
+TEST(Trainer, EveryStepDrawsNewDropout) {
+  const TemporaryFolder folder;
+  TinyRun tiny{.folder = folder / "run", .texts = 1};
+  tiny.recipe.lr = 1e-30;  // the same text, the same weights: only dropout differs
+  tiny.run();
+  const auto steps = steps_of(folder / "run");
+  ASSERT_EQ(steps.size(), 2u);
+  EXPECT_NE(steps[0][2], steps[1][2]);
+}
+
 TEST(Trainer, GradientAccumulationIsALargerBatch) {
   const TemporaryFolder folder;
   TinyRun large{.folder = folder / "large"};
