@@ -22,7 +22,9 @@ constexpr int kBlock = kWords* kPerWord<T>;  // k of one block
 constexpr int64_t blocks(int64_t n, int64_t size) { return (n + size - 1) / size; }
 inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
-using Tile = uint32_t[kWords][kWords];
+// May alias: words are looked at as elements and the reverse.
+using Word [[gnu::may_alias]] = uint32_t;
+using Tile = Word[kWords][kWords];
 
 // Eklundh 1972: exchanges one bit of the row number with the same bit of the column number, for each of the four bits.
 inline void transpose(const Tile& from, Tile& to) {
@@ -62,7 +64,7 @@ inline void convert(const Source* from, int64_t n, T* to, int64_t padded) {
 
 // kPanel words: word j holds element column + j of p rows. Rows from `last` on, and columns from `cols` on, are zeros.
 template <class T, class Source, class RowAt>
-inline void join_rows(RowAt row_at, int64_t row, int64_t last, int64_t column, int64_t cols, uint32_t* words) {
+inline void join_rows(RowAt row_at, int64_t row, int64_t last, int64_t column, int64_t cols, Word* words) {
   alignas(64) T parts[2][kPanel];
   const int64_t n = least(cols - column, kPanel);
   for (int p = 0; p < kPerWord<T>; ++p) {
@@ -71,10 +73,10 @@ inline void join_rows(RowAt row_at, int64_t row, int64_t last, int64_t column, i
     convert(source, inside ? n : 0, parts[p], kPanel);
   }
   if constexpr (kPerWord<T> == 1) {
-    __builtin_memcpy(words, parts[0], sizeof(uint32_t) * kPanel);
+    __builtin_memcpy(words, parts[0], sizeof(Word) * kPanel);
   } else {
     for (int j = 0; j < kPanel; ++j) {
-      words[j] = static_cast<uint32_t>(parts[0][j].bits) | static_cast<uint32_t>(parts[1][j].bits) << 16;
+      words[j] = static_cast<Word>(parts[0][j].bits) | static_cast<Word>(parts[1][j].bits) << 16;
     }
   }
 }
@@ -105,7 +107,7 @@ void pack_weights_as(Stream& s, const PackWeights& a) {
       T* to = static_cast<T*>(a.backward.data) + column / kPanel * backward_panel + first * kPanel;
       for (int64_t row = first; row < blocks(last, kBlock<T>) * kBlock<T>; row += kPerWord<T>) {
         join_rows<T, float>([&](int64_t r) { return a.rows[r]; }, row, last, column, a.in,
-                            reinterpret_cast<uint32_t*>(to + (row - first) * kPanel));
+                            reinterpret_cast<Word*>(to + (row - first) * kPanel));
       }
     }
   });
@@ -134,7 +136,7 @@ void pack_a(const PackOuter& a, int64_t first) {
   const T* dy = a.dy.as<T>();
   const int64_t k = a.a.cols, cols = a.dy.cols, last = least(first + kPanel, cols);
   const auto row_at = [&](int64_t r) { return dy + r * a.dy.stride; };
-  alignas(64) uint32_t words[kWords][kPanel];
+  alignas(64) Word words[kWords][kPanel];
   alignas(64) Tile rows, columns;
   for (int64_t row = 0; row < k; row += kBlock<T>) {
     for (int i = 0; i < kWords; ++i) {
@@ -155,7 +157,7 @@ template <class T>
 void pack_b(const PackOuter& a, int64_t first) {
   const T* x = a.x.as<T>();
   const int64_t k = a.a.cols;
-  uint32_t* to = static_cast<uint32_t*>(a.b.data) + first * (k / kPerWord<T>);
+  Word* to = static_cast<Word*>(a.b.data) + first * (k / kPerWord<T>);
   for (int64_t row = 0; row < k; row += kPerWord<T>, to += kPanel) {
     join_rows<T, T>([&](int64_t r) { return x + r * a.x.stride; }, row, a.x.rows, first, a.x.cols, to);
   }
