@@ -1,5 +1,5 @@
-// aid's side of compare_bert.py: does one piece of work on BETO-base with random weights, once for each line on stdin, and
-// answers each with "milliseconds peak-MiB"; on "profile" with one JSON object of the time of each op.
+// aid's side of compare_bert.py: does one piece of work on BETO-base with random weights, once for each line on stdin,
+// and answers each with "milliseconds peak-MiB"; on "profile" with one JSON object of the time of each op.
 //   bert_worker {infer|ragged|train|peak} --precision {f32|bf16} [--batch N] [--length N] [--threads N]
 #include <sys/resource.h>
 
@@ -60,13 +60,15 @@ nn::TokenBatch random_batch(std::span<const int> lengths, std::mt19937& random) 
 std::vector<nn::TokenBatch> make_batches(const Options& options) {
   constexpr int kTokenBudget = 1024;
   std::mt19937 random(0);
-  const std::vector<int> lengths =
-      options.work == "ragged" ? ragged_lengths() : std::vector<int>(static_cast<size_t>(options.batch), options.length);
+  const std::vector<int> lengths = options.work == "ragged"
+                                       ? ragged_lengths()
+                                       : std::vector<int>(static_cast<size_t>(options.batch), options.length);
   std::vector<nn::TokenBatch> batches;
   for (size_t begin = 0; begin < lengths.size();) {
     size_t end = begin;
     int tokens = 0;
-    while (end < lengths.size() && (end == begin || options.work != "ragged" || tokens + lengths[end] <= kTokenBudget)) {
+    while (end < lengths.size() &&
+           (end == begin || options.work != "ragged" || tokens + lengths[end] <= kTokenBudget)) {
       tokens += lengths[end++];
     }
     batches.push_back(random_batch(std::span(lengths).subspan(begin, end - begin), random));
@@ -83,14 +85,19 @@ class Worker {
         batches_(make_batches(options)),
         model_(beto_base(), options.precision == "bf16" ? DType::bf16 : DType::f32,
                training_ ? nn::BertClassifier::Mode::training : nn::BertClassifier::Mode::inference) {
-    for (nn::Parameter& parameter : model_.parameters()) model_.initialise(parameter, 0);
-    model_.update_weights(stream_);
-    if (!training_) return;
-    for (const nn::Parameter& parameter : model_.parameters()) {
-      const CSpan value = parameter.value;
-      m_.push_back(Tensor::zeros(DType::f32, value.rows, value.cols));
-      v_.push_back(Tensor::zeros(DType::f32, value.rows, value.cols));
+    if (training_) {
+      for (nn::Parameter& parameter : model_.parameters()) {
+        model_.initialise(parameter, 0);
+        const CSpan value = parameter.value;
+        m_.push_back(Tensor::zeros(DType::f32, value.rows, value.cols));
+        v_.push_back(Tensor::zeros(DType::f32, value.rows, value.cols));
+      }
+    } else {
+      // A model in inference refers to its weights: they live here.
+      std::mt19937 random(0);
+      for (nn::Parameter& parameter : model_.parameters()) model_.set_value(parameter, random_value(parameter, random));
     }
+    model_.update_weights(stream_);
   }
 
   void run() {
@@ -107,15 +114,25 @@ class Worker {
   Stream& stream() { return stream_; }
 
  private:
+  CSpan random_value(const nn::Parameter& parameter, std::mt19937& random) {
+    int64_t size = 1;
+    for (const int64_t extent : parameter.shape) size *= extent;
+    values_.emplace_back(DType::f32, 1, size);
+    const float center = parameter.name.ends_with("LayerNorm.weight") ? 1.0f : 0.0f;
+    std::uniform_real_distribution<float> noise(-0.035f, 0.035f);  // the deviation of transformers' 0.02
+    float* value = values_.back().span().as<float>();
+    for (int64_t i = 0; i < size; ++i) value[i] = center + noise(random);
+    return values_.back();
+  }
+
   void train(const nn::TokenBatch& batch) {
     const Span logits = model_.forward_training(stream_, batch, {.seed = 0, .step = static_cast<uint32_t>(++step_)});
     std::vector<int32_t> labels(static_cast<size_t>(batch.sequences()));
     for (size_t i = 0; i < labels.size(); ++i) labels[i] = static_cast<int32_t>(i) % kLabels;
     float loss = 0;
-    cross_entropy(stream_, {.loss = &loss,
-                            .dlogits = logits,
-                            .logits = logits,
-                            .labels = vector(labels.data(), batch.sequences())});
+    cross_entropy(
+        stream_,
+        {.loss = &loss, .dlogits = logits, .logits = logits, .labels = vector(labels.data(), batch.sequences())});
     model_.backward(stream_, logits);
     std::vector<CSpan> gradients;
     std::vector<AdamWTensor> tensors;
@@ -141,7 +158,7 @@ class Worker {
   Stream stream_;
   std::vector<nn::TokenBatch> batches_;
   nn::BertClassifier model_;
-  std::vector<Tensor> m_, v_;
+  std::vector<Tensor> values_, m_, v_;
   int64_t step_ = 0;
 };
 
