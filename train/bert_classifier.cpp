@@ -42,6 +42,7 @@ std::vector<float> softmax(const std::vector<double>& logits) {
   double sum = 0;
   for (const double x : logits) sum += std::exp(x - most);
   std::vector<float> scores;
+  scores.reserve(logits.size());
   for (const double x : logits) scores.push_back(static_cast<float>(std::exp(x - most) / sum));
   return scores;
 }
