@@ -96,9 +96,9 @@ void pack_weights_as(Stream& s, const PackWeights& a) {
     const int64_t first = panel * kPanel, last = least(first + kPanel, a.out);
     T* forward = static_cast<T*>(a.forward.data) + panel * forward_panel;
     alignas(64) Word rows[kWords][kWords];
-    for (int64_t k = 0; k < a.in; k += kBlock<T>) {
-      const int64_t n = least(a.in - k, kBlock<T>);
-      for (int64_t part = 0; part < kPanel; part += kWords) {
+    for (int64_t part = 0; part < kPanel; part += kWords) {
+      for (int64_t k = 0; k < a.in; k += kBlock<T>) {
+        const int64_t n = least(a.in - k, kBlock<T>);
         for (int i = 0; i < kWords; ++i) {
           const bool inside = first + part + i < last;
           const float* source = inside ? a.rows[first + part + i] + k : nullptr;
@@ -109,11 +109,11 @@ void pack_weights_as(Stream& s, const PackWeights& a) {
       }
     }
     if (a.backward.empty()) return;
-    for (int64_t column = 0; column < a.in; column += kPanel) {
-      T* to = static_cast<T*>(a.backward.data) + column / kPanel * backward_panel + first * kPanel;
-      for (int64_t row = first; row < blocks(last, kBlock<T>) * kBlock<T>; row += kPerWord<T>) {
-        join_rows<T, float>([&](int64_t r) { return a.rows[r]; }, row, last, column, a.in,
-                            reinterpret_cast<Word*>(to + (row - first) * kPanel));
+    const auto row_at = [&](int64_t r) { return a.rows[r]; };
+    for (int64_t row = first; row < blocks(last, kBlock<T>) * kBlock<T>; row += kPerWord<T>) {
+      for (int64_t column = 0; column < a.in; column += kPanel) {
+        T* to = static_cast<T*>(a.backward.data) + column / kPanel * backward_panel + row * kPanel;
+        join_rows<T, float>(row_at, row, last, column, a.in, reinterpret_cast<Word*>(to));
       }
     }
   });
