@@ -22,9 +22,9 @@ int64_t rows_of_call(int64_t left) {
   return std::min((left - kStep) / kStep * kStep, kMost);
 }
 
-// Rows that one sum of the weight gradient runs over at once: fixed, so that sums have a fixed order; many, because dW
-// is read and written for each; not so many that their packed copies leave the caches.
-constexpr int64_t kChunk = 512;
+// Rows that one sum of the weight gradient runs over at once: fixed, so that sums have a fixed order; few enough that
+// their packed copies stay in the caches while dW passes through.
+int64_t rows_of_sum(DType dtype) { return dtype == DType::bf16 ? 256 : 128; }
 
 // Takes back the scratch memory of a call.
 class Scratch {
@@ -189,8 +189,8 @@ void linear_backward_weight(Stream& s, const LinearBackwardWeight& a) {
   const Span c = direct ? a.dw : s.arena().take(DType::f32, a.dw.rows, a.dw.cols);
   if (!direct) gemm::copy(s, c, a.dw);
   const bool packed = gemm::takes_packed_outer(a.x.cols, dtype);
-  for (int64_t begin = 0; begin < a.x.rows; begin += kChunk) {
-    const int64_t end = std::min(begin + kChunk, a.x.rows);
+  for (int64_t begin = 0; begin < a.x.rows; begin += rows_of_sum(dtype)) {
+    const int64_t end = std::min(begin + rows_of_sum(dtype), a.x.rows);
     const Scratch inner(s);
     CSpan dy = a.dy.row_slice(begin, end), x = a.x.row_slice(begin, end);
     if (!packed || x.dtype != dtype) {

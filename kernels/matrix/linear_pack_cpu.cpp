@@ -24,13 +24,13 @@ inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
 // May alias: words are looked at as elements and the reverse.
 using Word [[gnu::may_alias]] = uint32_t;
-using Tile = Word[kWords][kWords];
 
-// Eklundh 1972: exchanges one bit of the row number with the same bit of the column number, for each of the four bits.
-inline void transpose(const Tile& from, Tile& to) {
+// to[j][i] = from[i][j] of 16 x 16 words, rows so many words apart. Eklundh 1972: exchanges one bit of the row number
+// with the same bit of the column number, for each of the four bits. Of `to`, only the first `count` rows are written.
+inline void transpose(const Word* from, int64_t from_stride, Word* to, int64_t to_stride, int64_t count = kWords) {
 #if defined(__AVX512F__)
   __m512i rows[kWords];
-  for (int i = 0; i < kWords; ++i) rows[i] = _mm512_load_si512(from[i]);
+  for (int i = 0; i < kWords; ++i) rows[i] = _mm512_loadu_si512(from + i * from_stride);
   const __m512i lane = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
 #pragma GCC unroll 4
   for (int bit = 1; bit < kWords; bit *= 2) {
@@ -47,10 +47,13 @@ inline void transpose(const Tile& from, Tile& to) {
       rows[i | bit] = _mm512_permutex2var_epi32(a, lower, b);
     }
   }
-  for (int i = 0; i < kWords; ++i) _mm512_store_si512(to[i], rows[i]);
+#pragma GCC unroll 16
+  for (int i = 0; i < kWords; ++i) {
+    if (i < count) _mm512_storeu_si512(to + i * to_stride, rows[i]);
+  }
 #else
   for (int i = 0; i < kWords; ++i) {
-    for (int j = 0; j < kWords; ++j) to[j][i] = from[i][j];
+    for (int j = 0; j < count; ++j) to[j * to_stride + i] = from[i * from_stride + j];
   }
 #endif
 }
@@ -65,19 +68,23 @@ inline void convert(const Source* from, int64_t n, T* to, int64_t padded) {
 // kPanel words: word j holds element column + j of p rows. Rows from `last` on, and columns from `cols` on, are zeros.
 template <class T, class Source, class RowAt>
 inline void join_rows(RowAt row_at, int64_t row, int64_t last, int64_t column, int64_t cols, Word* words) {
+  using Element [[gnu::may_alias]] = std::conditional_t<kPerWord<T> == 1, uint32_t, uint16_t>;
   alignas(64) T parts[2][kPanel];
+  const Element* rows[kPerWord<T>];
   const int64_t n = least(cols - column, kPanel);
   for (int p = 0; p < kPerWord<T>; ++p) {
-    const bool inside = row + p < last;
-    const Source* source = inside ? row_at(row + p) + column : nullptr;
-    convert(source, inside ? n : 0, parts[p], kPanel);
+    const Source* source = row + p < last ? row_at(row + p) + column : nullptr;
+    if (std::is_same_v<T, Source> && source != nullptr && n == kPanel) {
+      rows[p] = reinterpret_cast<const Element*>(source);
+    } else {
+      convert(source, source != nullptr ? n : 0, parts[p], kPanel);
+      rows[p] = reinterpret_cast<const Element*>(parts[p]);
+    }
   }
   if constexpr (kPerWord<T> == 1) {
-    __builtin_memcpy(words, parts[0], sizeof(Word) * kPanel);
+    __builtin_memcpy(words, rows[0], sizeof(Word) * kPanel);
   } else {
-    for (int j = 0; j < kPanel; ++j) {
-      words[j] = static_cast<Word>(parts[0][j].bits) | static_cast<Word>(parts[1][j].bits) << 16;
-    }
+    for (int j = 0; j < kPanel; ++j) words[j] = static_cast<Word>(rows[0][j]) | static_cast<Word>(rows[1][j]) << 16;
   }
 }
 
@@ -88,78 +95,83 @@ void pack_weights_as(Stream& s, const PackWeights& a) {
   s.team().tasks(blocks(a.out, kPanel), [&](int64_t panel) {
     const int64_t first = panel * kPanel, last = least(first + kPanel, a.out);
     T* forward = static_cast<T*>(a.forward.data) + panel * forward_panel;
-    alignas(64) Tile rows, columns;
-    for (int64_t k = 0; k < a.in; k += kBlock<T>) {
-      const int64_t n = least(a.in - k, kBlock<T>);
-      for (int64_t part = 0; part < kPanel; part += kWords) {
+    alignas(64) Word rows[kWords][kWords];
+    for (int64_t part = 0; part < kPanel; part += kWords) {
+      for (int64_t k = 0; k < a.in; k += kBlock<T>) {
+        const int64_t n = least(a.in - k, kBlock<T>);
         for (int i = 0; i < kWords; ++i) {
           const bool inside = first + part + i < last;
           const float* source = inside ? a.rows[first + part + i] + k : nullptr;
           convert(source, inside ? n : 0, reinterpret_cast<T*>(rows[i]), kBlock<T>);
         }
-        transpose(rows, columns);
         T* to = forward + k * kPanel + part * kPerWord<T>;
-        for (int i = 0; i < kWords; ++i) __builtin_memcpy(to + i * kPanel * kPerWord<T>, columns[i], sizeof columns[i]);
+        transpose(rows[0], kWords, reinterpret_cast<Word*>(to), kPanel);
       }
     }
     if (a.backward.empty()) return;
-    for (int64_t column = 0; column < a.in; column += kPanel) {
-      T* to = static_cast<T*>(a.backward.data) + column / kPanel * backward_panel + first * kPanel;
-      for (int64_t row = first; row < blocks(last, kBlock<T>) * kBlock<T>; row += kPerWord<T>) {
-        join_rows<T, float>([&](int64_t r) { return a.rows[r]; }, row, last, column, a.in,
-                            reinterpret_cast<Word*>(to + (row - first) * kPanel));
+    const auto row_at = [&](int64_t r) { return a.rows[r]; };
+    for (int64_t row = first; row < blocks(last, kBlock<T>) * kBlock<T>; row += kPerWord<T>) {
+      for (int64_t column = 0; column < a.in; column += kPanel) {
+        T* to = static_cast<T*>(a.backward.data) + column / kPanel * backward_panel + row * kPanel;
+        join_rows<T, float>(row_at, row, last, column, a.in, reinterpret_cast<Word*>(to));
       }
     }
   });
 }
 
-// The sums of kPanel columns.
+// The sums of kPanel columns, each in the order of the rows.
 template <class T>
 void add_panel_sums(Span to, CSpan dy, int64_t first) {
-  const int64_t last = least(first + kPanel, dy.cols);
-  for (int64_t column = first; column < last; column += kLanes) {
-    const int n = static_cast<int>(least(last - column, kLanes));
-    float* sums = row_of<float>(to, 0) + column;
-    const T* row = row_of<T>(dy, 0) + column;
-    Vec sum = load_part(sums, n);
-    if (n == kLanes) {
-      for (int64_t r = 0; r < dy.rows; ++r) sum += load(row + r * dy.stride);
-    } else {
-      for (int64_t r = 0; r < dy.rows; ++r) sum += load_part(row + r * dy.stride, n);
+  constexpr int kVectors = kPanel / kLanes;
+  float* sums = row_of<float>(to, 0) + first;
+  const T* row = row_of<T>(dy, 0) + first;
+  const int64_t cols = least(dy.cols - first, kPanel);
+  if (cols == kPanel) {
+    Vec sum[kVectors];
+    for (int v = 0; v < kVectors; ++v) sum[v] = load(sums + v * kLanes);
+    for (int64_t r = 0; r < dy.rows; ++r, row += dy.stride) {
+      for (int v = 0; v < kVectors; ++v) sum[v] += load(row + v * kLanes);
     }
-    store_part(sum, sums, n);
+    for (int v = 0; v < kVectors; ++v) store(sum[v], sums + v * kLanes);
+  } else {
+    for (int64_t r = 0; r < dy.rows; ++r, row += dy.stride) {
+      for (int64_t o = 0; o < cols; ++o) sums[o] += static_cast<float>(row[o]);
+    }
   }
 }
 
+// Columns [first, last) of dy, some panels of them: side by side, so that rows are read in long pieces.
 template <class T>
-void pack_a(const PackOuter& a, int64_t first) {
+void pack_a(const PackOuter& a, int64_t first, int64_t last) {
   const T* dy = row_of<T>(a.dy, 0);
-  const int64_t k = a.a.cols, cols = a.dy.cols, last = least(first + kPanel, cols);
+  const int64_t k = a.a.cols;
   const auto row_at = [&](int64_t r) { return dy + r * a.dy.stride; };
   alignas(64) Word words[kWords][kPanel];
-  alignas(64) Tile rows, columns;
   for (int64_t row = 0; row < k; row += kBlock<T>) {
-    for (int i = 0; i < kWords; ++i) {
-      join_rows<T, T>(row_at, row + i * kPerWord<T>, a.dy.rows, first, cols, words[i]);
-    }
-    for (int64_t part = 0; part < kPanel && first + part < last; part += kWords) {
-      for (int i = 0; i < kWords; ++i) __builtin_memcpy(rows[i], words[i] + part, sizeof rows[i]);
-      transpose(rows, columns);
-      for (int64_t i = 0; i < least(last - first - part, kWords); ++i) {
-        __builtin_memcpy(row_of<T>(a.a, 0) + (first + part + i) * k + row, columns[i], sizeof columns[i]);
+    for (int64_t panel = first; panel < last; panel += kPanel) {
+      for (int i = 0; i < kWords; ++i) {
+        join_rows<T, T>(row_at, row + i * kPerWord<T>, a.dy.rows, panel, last, words[i]);
+      }
+      for (int64_t part = panel; part < least(panel + kPanel, last); part += kWords) {
+        Word* to = reinterpret_cast<Word*>(row_of<T>(a.a, 0) + part * k + row);
+        transpose(words[0] + (part - panel), kPanel, to, k / kPerWord<T>, last - part);
       }
     }
   }
-  if (!a.sums.empty()) add_panel_sums<T>(a.sums, a.dy, first);
+  if (a.sums.empty()) return;
+  for (int64_t panel = first; panel < last; panel += kPanel) add_panel_sums<T>(a.sums, a.dy, panel);
 }
 
 template <class T>
-void pack_b(const PackOuter& a, int64_t first) {
+void pack_b(const PackOuter& a, int64_t first, int64_t last) {
   const T* x = row_of<T>(a.x, 0);
   const int64_t k = a.a.cols;
-  Word* to = static_cast<Word*>(a.b.data) + first * (k / kPerWord<T>);
-  for (int64_t row = 0; row < k; row += kPerWord<T>, to += kPanel) {
-    join_rows<T, T>([&](int64_t r) { return x + r * a.x.stride; }, row, a.x.rows, first, a.x.cols, to);
+  const auto row_at = [&](int64_t r) { return x + r * a.x.stride; };
+  for (int64_t row = 0; row < k; row += kPerWord<T>) {
+    for (int64_t panel = first; panel < last; panel += kPanel) {
+      Word* to = static_cast<Word*>(a.b.data) + (panel * k + row * kPanel) / kPerWord<T>;
+      join_rows<T, T>(row_at, row, a.x.rows, panel, last, to);
+    }
   }
 }
 
@@ -170,10 +182,13 @@ void pack_weights(Stream& s, const PackWeights& a) {
 }
 
 void pack_outer(Stream& s, const PackOuter& a) {
-  const int64_t a_tasks = blocks(a.dy.cols, kPanel), b_tasks = blocks(a.x.cols, kPanel);
+  constexpr int64_t kTask = 4 * kPanel;
+  const int64_t a_tasks = blocks(a.dy.cols, kTask), b_tasks = blocks(a.x.cols, kTask);
   with_float_type(a.x.dtype, [&]<class T>(T) {
     s.team().tasks(a_tasks + b_tasks, [&](int64_t task) {
-      task < a_tasks ? pack_a<T>(a, task * kPanel) : pack_b<T>(a, (task - a_tasks) * kPanel);
+      const bool is_a = task < a_tasks;
+      const int64_t first = (is_a ? task : task - a_tasks) * kTask;
+      is_a ? pack_a<T>(a, first, least(first + kTask, a.dy.cols)) : pack_b<T>(a, first, least(first + kTask, a.x.cols));
     });
   });
 }
