@@ -68,7 +68,7 @@ def check(model, folder, report):
             own = own[part]
         assert abs(own - value) < TOLERANCE, f"{name}: aid {own}, scikit-learn {value}, on {len(truth)} texts"
     matrix = metrics.confusion_matrix(truth, verdicts, labels=LABELS).tolist()
-    assert ours["confusion_matrix"] == matrix, f"{ours['confusion_matrix']} != {matrix}"
+    assert ours["confusion"] == matrix, f"{ours['confusion_matrix']} != {matrix}"
 
 
 def main():
