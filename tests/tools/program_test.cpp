@@ -16,6 +16,7 @@ using io::test::put;
 using io::test::TemporaryFolder;
 using nlohmann::json;
 using test::Outcome;
+using test::quoted;
 using test::run_aid;
 
 const std::string kModel = AID_SOURCE_DIR "/tests/golden/hf/bert";
@@ -26,8 +27,6 @@ std::vector<std::string> lines(const std::string& text) {
   for (std::string line; std::getline(in, line);) result.push_back(line);
   return result;
 }
-
-std::string quoted(const fs::path& path) { return "'" + path.string() + "'"; }
 
 // A labelled folder with one text per label.
 void put_data(const fs::path& folder) {

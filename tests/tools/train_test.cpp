@@ -20,11 +20,10 @@ using io::test::put;
 using io::test::TemporaryFolder;
 using nlohmann::json;
 using test::Outcome;
+using test::quoted;
 using test::run_aid;
 
 const fs::path kModel = AID_SOURCE_DIR "/tests/golden/hf/bert";
-
-std::string quoted(const fs::path& path) { return "'" + path.string() + "'"; }
 
 void put_texts(const fs::path& folder, int texts) {
   for (int i = 0; i < texts; ++i) {
