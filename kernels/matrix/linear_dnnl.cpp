@@ -10,11 +10,10 @@
 
 namespace aid::gemm {
 
-struct PackedMatrix::State {
+struct PackedLayout::State {
   int64_t k, n;
   DType dtype;
-  dnnl::memory::desc layout;
-  Buffer memory;
+  dnnl::memory::desc description;
 };
 
 namespace {
@@ -182,7 +181,7 @@ constexpr int64_t kBlasBlock = 6, kBlasRows = 8 * kBlasBlock;
 
 void multiply_part(int threads, const Product& p) {
   use_threads(threads);
-  const PackedMatrix::State& b = p.b.state();
+  const PackedLayout::State& b = p.b.layout.state();
   const Key key = {.kind = Key::Kind::product,
                    .m = p.a.rows,
                    .n = b.n,
@@ -200,15 +199,15 @@ void multiply_part(int threads, const Product& p) {
       append_activation(ops, key.activation);
       attributes.set_post_ops(ops);
     }
-    Compiled made{.product = dnnl::matmul(describe(a, b.layout, key.bias ? &bias : nullptr, c, attributes)),
+    Compiled made{.product = dnnl::matmul(describe(a, b.description, key.bias ? &bias : nullptr, c, attributes)),
                   .arguments = {{DNNL_ARG_SRC, view(a, nullptr)},
-                                {DNNL_ARG_WEIGHTS, view(b.layout, nullptr)},
+                                {DNNL_ARG_WEIGHTS, view(b.description, nullptr)},
                                 {DNNL_ARG_DST, view(c, nullptr)}}};
     if (key.bias) made.arguments.emplace(DNNL_ARG_BIAS, view(bias, nullptr));
     return made;
   });
   compiled.run({{DNNL_ARG_SRC, p.a.data},
-                {DNNL_ARG_WEIGHTS, b.memory.data()},
+                {DNNL_ARG_WEIGHTS, p.b.data.data},
                 {DNNL_ARG_BIAS, p.bias.data},
                 {DNNL_ARG_DST, p.c.data}});
 }
@@ -253,28 +252,23 @@ DType multiply_dtype(DType compute) {
   return compute == DType::bf16 && native_bf16 ? DType::bf16 : DType::f32;
 }
 
-PackedMatrix::PackedMatrix(int64_t k, int64_t n, DType dtype) {
-  const Layout layout = best_layout(k, n, dtype);
-  state_ = std::make_unique<State>(State{k, n, dtype, layout, Buffer::zeroed(layout.get_size())});
+PackedLayout::PackedLayout(int64_t k, int64_t n, DType dtype)
+    : state_(std::make_unique<State>(State{k, n, dtype, best_layout(k, n, dtype)})) {}
+PackedLayout::~PackedLayout() = default;
+PackedLayout::PackedLayout(PackedLayout&&) noexcept = default;
+PackedLayout& PackedLayout::operator=(PackedLayout&&) noexcept = default;
+int64_t PackedLayout::k() const { return state_->k; }
+int64_t PackedLayout::n() const { return state_->n; }
+DType PackedLayout::dtype() const { return state_->dtype; }
+int64_t PackedLayout::elements() const {
+  return static_cast<int64_t>(state_->description.get_size() / size_of(state_->dtype));
 }
-PackedMatrix::~PackedMatrix() = default;
-PackedMatrix::PackedMatrix(PackedMatrix&&) noexcept = default;
-PackedMatrix& PackedMatrix::operator=(PackedMatrix&&) noexcept = default;
-int64_t PackedMatrix::k() const { return state_->k; }
-int64_t PackedMatrix::n() const { return state_->n; }
-DType PackedMatrix::dtype() const { return state_->dtype; }
-size_t PackedMatrix::bytes() const { return state_->memory.bytes(); }
+bool PackedLayout::is_panels() const { return state_->description == panels(k(), n(), dtype()); }
 
-Span PackedMatrix::panels() const {
-  if (state_->layout != gemm::panels(k(), n(), dtype())) return {};
-  const int64_t elements = static_cast<int64_t>(bytes() / size_of(dtype()));
-  return {state_->memory.data(), dtype(), Device::cpu, 1, elements, elements};
-}
-
-void PackedMatrix::pack(Stream& s, CSpan source, Order order) {
+void PackedLayout::pack(Stream& s, Span packed, CSpan source, Order order) const {
   use_threads(s.threads());
   memory from = view(order == Order::transposed ? plain_transposed(source) : plain(source), source.data);
-  memory to = view(state_->layout, state_->memory.data());
+  memory to = view(state_->description, packed.data);
   dnnl::reorder(from, to).execute(queue(), from, to);
 }
 

@@ -3,8 +3,8 @@
 //   bf16);
 //            p = 2 neighbouring elements of k for bf16, that the instruction wants in one 32-bit word; p = 1 for f32
 //   rows     A [m, k], contiguous
-// Every element is read once from memory: the weights become both of their panels, and the gradient's column sums are
-// taken, while their rows are in the core's own cache.
+// Every element is read once from memory: the gradient's column sums are taken while its rows are in the core's own
+// cache.
 #pragma once
 
 #include "kernels/core/stream.h"
@@ -14,11 +14,13 @@ namespace aid::gemm {
 inline constexpr int64_t kPanel = 64;   // columns of a panel
 inline constexpr int64_t kKBlock = 32;  // k is padded to a multiple of this by pack_outer
 
+enum class Order : uint8_t { as_given, transposed };
+
 struct PackWeights {
-  Span forward;              // panels of Wᵀ [in, out], f32 or bf16
-  Span backward;             // panels of W [out, in], same dtype; or empty
+  Span panels;               // f32 or bf16: of W [out, in] as given, or of Wᵀ [in, out]
   const float* const* rows;  // the rows of W
   int64_t out, in;
+  Order order;
 };
 void pack_weights(Stream& s, const PackWeights& a);
 

@@ -1,6 +1,5 @@
 // Everything moves in 32-bit words of p elements along k: joining p rows makes words, and a transpose of 16 x 16 words
-// turns rows of words into columns. Work is split by 64 rows of the weights (which stay in the core's L2 while both
-// panels are written), and by 64 columns of the activations.
+// turns rows of words into columns. Work is split by 64 rows of the weights, and by 64 columns of the activations.
 #include "kernels/cpu/simd.h"
 #include "kernels/matrix/linear_pack.h"
 
@@ -88,13 +87,13 @@ inline void join_rows(RowAt row_at, int64_t row, int64_t last, int64_t column, i
   }
 }
 
+// Each task reads kPanel rows of W: a panel of Wᵀ.
 template <class T>
-void pack_weights_as(Stream& s, const PackWeights& a) {
-  const int64_t forward_panel = blocks(a.in, kBlock<T>) * kBlock<T> * kPanel;
-  const int64_t backward_panel = blocks(a.out, kBlock<T>) * kBlock<T> * kPanel;
+void pack_transposed(Stream& s, const PackWeights& a) {
+  const int64_t panel_size = blocks(a.in, kBlock<T>) * kBlock<T> * kPanel;
   s.team().tasks(blocks(a.out, kPanel), [&](int64_t panel) {
     const int64_t first = panel * kPanel, last = least(first + kPanel, a.out);
-    T* forward = static_cast<T*>(a.forward.data) + panel * forward_panel;
+    T* panel_start = static_cast<T*>(a.panels.data) + panel * panel_size;
     alignas(64) Word rows[kWords][kWords];
     for (int64_t part = 0; part < kPanel; part += kWords) {
       for (int64_t k = 0; k < a.in; k += kBlock<T>) {
@@ -104,16 +103,24 @@ void pack_weights_as(Stream& s, const PackWeights& a) {
           const float* source = inside ? a.rows[first + part + i] + k : nullptr;
           convert(source, inside ? n : 0, reinterpret_cast<T*>(rows[i]), kBlock<T>);
         }
-        T* to = forward + k * kPanel + part * kPerWord<T>;
+        T* to = panel_start + k * kPanel + part * kPerWord<T>;
         transpose(rows[0], kWords, reinterpret_cast<Word*>(to), kPanel);
       }
     }
-    if (a.backward.empty()) return;
-    const auto row_at = [&](int64_t r) { return a.rows[r]; };
-    for (int64_t row = first; row < blocks(last, kBlock<T>) * kBlock<T>; row += kPerWord<T>) {
-      for (int64_t column = 0; column < a.in; column += kPanel) {
-        T* to = static_cast<T*>(a.backward.data) + column / kPanel * backward_panel + row * kPanel;
-        join_rows<T, float>(row_at, row, last, column, a.in, reinterpret_cast<Word*>(to));
+  });
+}
+
+// Each task reads kPanel rows of W: a piece of every panel of W.
+template <class T>
+void pack_as_given(Stream& s, const PackWeights& a) {
+  const int64_t panel_size = blocks(a.out, kBlock<T>) * kBlock<T> * kPanel;
+  s.team().tasks(blocks(a.out, kPanel), [&](int64_t task) {
+    const int64_t first = task * kPanel, last = least(first + kPanel, a.out);
+    for (int64_t column = 0; column < a.in; column += kPanel) {
+      T* to = static_cast<T*>(a.panels.data) + column / kPanel * panel_size + first * kPanel;
+      for (int64_t row = first; row < blocks(last, kBlock<T>) * kBlock<T>; row += kPerWord<T>) {
+        join_rows<T, float>([&](int64_t r) { return a.rows[r]; }, row, last, column, a.in,
+                            reinterpret_cast<Word*>(to + (row - first) * kPanel));
       }
     }
   });
@@ -178,7 +185,9 @@ void pack_b(const PackOuter& a, int64_t first, int64_t last) {
 }  // namespace
 
 void pack_weights(Stream& s, const PackWeights& a) {
-  with_float_type(a.forward.dtype, [&]<class T>(T) { pack_weights_as<T>(s, a); });
+  with_float_type(a.panels.dtype, [&]<class T>(T) {
+    a.order == gemm::Order::transposed ? pack_transposed<T>(s, a) : pack_as_given<T>(s, a);
+  });
 }
 
 void pack_outer(Stream& s, const PackOuter& a) {

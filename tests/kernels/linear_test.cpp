@@ -7,6 +7,7 @@
 #include <cstring>
 #include <numeric>
 
+#include "kernels/elements/cast.h"
 #include "tests/kernels/compare.h"
 #include "tests/kernels/harness.h"
 #include "tests/reference/linear.h"
@@ -167,8 +168,10 @@ TEST(Linear, RowsDoNotDependOnTheirNeighbours) {
       Random random(static_cast<uint64_t>(size.in));
       const Matrix w(random.normal(size.out * size.in, 0.05), size.out, size.in);
       Stream s;
-      LinearWeights weights(size.out, size.in, dtype, Use::training);
+      LinearWeights weights(size.out, size.in, dtype, Use::inference);
+      LinearWeights for_backward(size.out, size.in, dtype, Use::training);
       weights.update(s, w.span());
+      for_backward.update(s, w.span());
       const Tensor x(dtype, kMost, size.in), dy(dtype, kMost, size.out), bias = Tensor::zeros(DType::f32, 1, size.out);
       const auto fill = [&](const Tensor& t) {
         for (int64_t i = 0; i < t.span().size(); ++i) {
@@ -186,7 +189,8 @@ TEST(Linear, RowsDoNotDependOnTheirNeighbours) {
                                 .bias = bias,
                                 .activation = Activation::gelu_erf});
         linear_forward(stream, {.y = z_, .x = x.span().row_slice(begin, begin + rows), .weights = weights});
-        linear_backward_input(stream, {.dx = dx_, .dy = dy.span().row_slice(begin, begin + rows), .weights = weights});
+        linear_backward_input(stream,
+                              {.dx = dx_, .dy = dy.span().row_slice(begin, begin + rows), .weights = for_backward});
       };
       run(s, 0, kMost, y, z, dx);
       for (const int threads : {1, 2, 3}) {
@@ -244,6 +248,32 @@ TEST(Linear, StackedWeightsAreOneMatrix) {
   }
 }
 
+TEST(Linear, TrainingComputesAsInferenceDoes) {
+  constexpr int64_t kIn = 70, kOut = 130, kRows = 9;
+  for (const DType dtype : {DType::f32, DType::bf16}) {
+    Random random(4);
+    Stream s;
+    std::vector<Matrix> w;
+    for (int i = 0; i < 2; ++i) w.emplace_back(random.normal(kOut * kIn), kOut, kIn);
+    const Matrix x(random.normal(kRows * kIn), kRows, kIn);
+    const Tensor x_(dtype, kRows, kIn);
+    cast(s, {.y = x_, .x = x.span()});
+    LinearWeights training(kOut, kIn, dtype, Use::training), inference(kOut, kIn, dtype, Use::inference);
+    std::vector<std::vector<double>> y;
+    for (const Matrix& values_of_step : w) {
+      for (LinearWeights* weights : {&training, &inference}) {
+        weights->update(s, values_of_step.span());
+        const Tensor y_(DType::f32, kRows, kOut);
+        linear_forward(s, {.y = y_, .x = x_, .weights = *weights});
+        y.push_back(values(y_));
+      }
+    }
+    EXPECT_EQ(y[0], y[1]);
+    EXPECT_EQ(y[2], y[3]);
+    EXPECT_NE(y[0], y[2]);
+  }
+}
+
 TEST(Linear, RefusesWrongShapes) {
   Stream s;
   LinearWeights weights(8, 4, DType::f32, Use::inference);
@@ -254,6 +284,8 @@ TEST(Linear, RefusesWrongShapes) {
                std::invalid_argument);
   EXPECT_THROW(linear_forward(s, {.y = x, .x = x, .weights = weights}), std::invalid_argument);
   EXPECT_THROW(linear_backward_input(s, {.dx = x, .dy = y, .weights = weights}), std::invalid_argument);
+  const LinearWeights no_values(8, 4, DType::f32, Use::training);
+  EXPECT_THROW(linear_forward(s, {.y = y, .x = x, .weights = no_values}), std::invalid_argument);
   EXPECT_THROW(linear_backward_weight(s, {.dw = x, .dy = y, .x = x}), std::invalid_argument);
 }
 
