@@ -7,8 +7,8 @@
 #pragma once
 
 #include <memory>
-#include <string>
 #include <span>
+#include <string>
 
 #include "kernels/core/stream.h"
 
