@@ -1,3 +1,4 @@
+#include <csignal>
 #include <cstdio>
 #include <new>
 #include <stdexcept>
@@ -44,6 +45,7 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   using namespace aid::tools;
+  std::signal(SIGXFSZ, SIG_IGN);  // a limit on file sizes (ulimit -f) is then an error of the write that meets it
   try {
     return run(argc, argv);
   } catch (const aid::io::Error& error) {

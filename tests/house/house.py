@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Checks what the compiler does not: layering of includes, length of files, and that no inline function compiled for one
-instruction set can be linked into code for all of them. Run by ctest; `house.py self-test` plants each fault and sees it caught."""
+"""Checks what the compiler does not: layering of includes, length of files, names of machines, and that no inline function
+compiled for one instruction set can be linked into code for all of them. Run by ctest; `house.py self-test` plants each fault
+and sees it caught."""
 import pathlib
 import re
 import subprocess
@@ -19,6 +20,10 @@ LAYERS = {
 SUFFIXES = {".h", ".cpp", ".cu", ".cuh", ".inc"}
 LONGEST = {"kernels": 400}
 LONGEST_ELSEWHERE = 600
+# Folders of one machine, and hosts that packages come from: both are its owner's choice.
+MACHINE = re.compile(r"(?<![\w.})/-])/(?:work|home|root|mnt|srv)/\w|\b(?:pypi|pythonhosted|(?:deb|snapshot)\.debian)\.org\b"
+                     r"|archive\.ubuntu\.com|--(?:extra-)?index-url|\.pkg\.dev\b")
+TEXTS = SUFFIXES | {".py", ".md", ".txt", ".cmake", ".json", ".yml", ".yaml", ".toml", ".supp", ""}
 
 
 def sources(root):
@@ -51,6 +56,18 @@ def length_faults(root):
             yield f"{path.relative_to(root)}: {lines} lines; at most {longest}"
 
 
+def machine_faults(root):
+    for folder in [*LAYERS, "tests", "bench", "cmake", "docs", "examples", "."]:
+        for path in sorted((root / folder).glob("[!.]*" if folder == "." else "**/*")):
+            name = path.relative_to(root)
+            if not path.is_file() or path.suffix not in TEXTS or name.parts[:2] == ("tests", "golden") and path.suffix != ".py":
+                continue
+            for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+                match = MACHINE.search(line)
+                if match:
+                    yield f"{name}:{number}: names a folder or package host of one machine: {match[0]}"
+
+
 def leaked_symbols(objects):
     """Weak definitions in objects of one instruction set that another object may define too: the linker keeps any one of them."""
     for path in objects:
@@ -74,6 +91,8 @@ def self_test():
         (root / "train/long.cpp").write_text("\n" * 600)
         assert list(include_faults(root)) == ["io/a.h:1: includes kernels/core/span.h; io/ may include io"], "include"
         assert list(length_faults(root)) == ["kernels/long.h: 401 lines; at most 400"], "length"
+        (root / "dev").write_text("cd build/home/x\nls " + "/home/" + "somebody\n")
+        assert [fault[:6] for fault in machine_faults(root)] == ["dev:2:"], "machine"
         source, target = root / "f.cpp", root / "k_cpu_avx512.dir"
         target.mkdir()
         source.write_text("inline int leak() { return 1; }\nnamespace cpu_avx512 { inline int own() { return 2; } }\n"
@@ -90,6 +109,7 @@ def main():
     checks = {
         "includes": lambda: include_faults(root),
         "lengths": lambda: length_faults(root),
+        "machines": lambda: machine_faults(root),
         "symbols": lambda: leaked_symbols(sorted(pathlib.Path(sys.argv[2]).rglob("*_cpu.cpp.o"))),
     }
     faults = checks[command]()

@@ -1,5 +1,6 @@
 // `aid train` as a user runs it.
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -138,6 +139,19 @@ TEST(TrainProgram, ResumesAfterAnInterruptionBitForBit) {
   const auto found = model_files(place.out);
   ASSERT_EQ(found.size(), expected.size());
   for (const auto& [name, bytes] : expected) EXPECT_TRUE(found.at(name) == bytes) << name;
+}
+
+TEST(TrainProgram, ALimitOnFileSizesIsAMessage) {
+  const Workplace place;
+  rlimit previous{};
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &previous), 0);
+  const rlimit limit{.rlim_cur = 20 << 10, .rlim_max = previous.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &limit), 0);
+  const Outcome run = run_aid(place.command("--epochs 1"));
+  setrlimit(RLIMIT_FSIZE, &previous);
+  EXPECT_EQ(run.status, 2) << run.err;
+  EXPECT_TRUE(contains(run.err, "File too large")) << run.err;
+  EXPECT_FALSE(fs::exists(place.out));
 }
 
 TEST(TrainProgram, TakesOptionsFromAFile) {
