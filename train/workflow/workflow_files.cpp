@@ -199,6 +199,7 @@ std::string to_json(const WorkflowReport& report, const std::optional<Compared>&
   if (compared)
     json["compare"] = {{"raw", comparison_json(compared->raw)}, {"unified", comparison_json(compared->unified)}};
   json["mapping"] = {{"source", from.labels->source},
+                     {"unused_labels", report.unused_labels},
                      {"sha256", from.labels->sha256.empty() ? Json() : Json(from.labels->sha256)}};
   json["truth"] = {{"path", from.truth->folder.string()}, {"sha256", from.truth->sha256}};
   json["columns"] = {{"id", from.columns.id},

@@ -306,6 +306,11 @@ WorkflowReport measure_workflow(const Truth& truth, const Predictions& predictio
   report.duplicates = predictions.duplicates;
   for (const Duplicate& duplicate : report.duplicates)
     report.duplicate_rows += static_cast<int64_t>(duplicate.labels.size()) - 1;
+  std::set<std::string> occurring;
+  for (const auto& [key, label] : truth.ignored_keys) occurring.insert(label);
+  for (const Unit& unit : report.units) occurring.insert({unit.truth, unit.predicted});
+  for (const auto& [raw, unified] : labels.unified)
+    if (!occurring.contains(raw)) report.unused_labels.push_back(raw);
   report.rows = predictions.rows;
   report.rows_without_id = predictions.without_id;
   report.ignored = truth.ignored;

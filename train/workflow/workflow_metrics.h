@@ -88,6 +88,7 @@ struct WorkflowReport {
   bool grouped = false;                     // some document has several units
   std::vector<std::string> missing, extra;  // keys
   std::vector<Duplicate> duplicates;
+  std::vector<std::string> unused_labels;  // that the mapping lists, and neither truth nor predictions hold
   int64_t duplicate_rows = 0;
   int64_t rows = 0, rows_without_id = 0, ignored = 0, same_key = 0;
   std::vector<Confusion> confusions;  // most frequent first

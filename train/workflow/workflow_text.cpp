@@ -110,6 +110,7 @@ std::string rows_text(const WorkflowReport& report) {
     for (const Duplicate& duplicate : report.duplicates) keys.push_back(duplicate.key + " (" + duplicate.kept + ")");
     text += names("files with several rows, and the label kept", keys);
   }
+  text += names("labels of the mapping that occur nowhere; are they spelt as the folders are?", report.unused_labels);
   text += names("without a prediction, so wrong", report.missing);
   text += names("predicted, but not in the truth, so left out", report.extra);
   return text + "\n";
