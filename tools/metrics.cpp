@@ -6,6 +6,7 @@
 #include "io/results/results.h"
 #include "tools/commands.h"
 #include "tools/options.h"
+#include "train/report_html.h"
 #include "train/workflow/workflow_metrics.h"
 
 namespace aid::tools {
@@ -14,7 +15,7 @@ namespace {
 namespace workflow = train::workflow;
 
 struct MetricsOptions {
-  std::string results, truth, unify, json, csv, compare, documents, doc_regex, key = "stem";
+  std::string results, truth, unify, json, csv, report, compare, documents, doc_regex, key = "stem";
   std::vector<std::string> infer_unify, ignore;
   workflow::LabelRule labels;
   bool ignore_case = false, strict = false, quiet = false, headline_documents = false;
@@ -33,6 +34,38 @@ workflow::LabelMap label_map(const MetricsOptions& options, const workflow::KeyR
   if (options.strict) map.unlisted = workflow::Unlisted::error;
   for (const std::string& label : options.ignore) map.ignored.insert(map.raw_label(label));
   return map;
+}
+
+void write_report(const MetricsOptions& options, const workflow::WorkflowReport& report,
+                  const workflow::LabelReport& headline) {
+  train::HtmlReport page{
+      .title = "Workflow metrics: " + options.results,
+      .headline = options.headline_documents ? "accuracy unifying of documents" : "accuracy unifying",
+      .right = headline.right,
+      .total = headline.total};
+  const auto fraction = [](const workflow::LabelReport& cell) {
+    char text[96];
+    std::snprintf(text, sizeof text, "%.6f (%lld of %lld)", cell.accuracy, static_cast<long long>(cell.right),
+                  static_cast<long long>(cell.total));
+    return std::string(text);
+  };
+  page.facts = {{"file, raw labels", fraction(report.file_raw)},
+                {"file, unified labels", fraction(report.file_unified)},
+                {"document, raw labels", report.document_raw ? fraction(*report.document_raw) : "n/a"},
+                {"document, unified labels", fraction(report.document_unified)},
+                {"truth", options.truth},
+                {"without a prediction", std::to_string(report.missing.size())},
+                {"predicted but not in the truth", std::to_string(report.extra.size())},
+                {"rows left out as duplicates", std::to_string(report.duplicate_rows)}};
+  for (const workflow::Unit& unit : report.units) {
+    page.files.push_back({.file = unit.file,
+                          .truth = unit.truth,
+                          .predicted = unit.predicted,
+                          .unified_truth = unit.unified_truth,
+                          .unified_predicted = unit.unified_predicted,
+                          .score = unit.unified_score});
+  }
+  train::write_html_report(options.report, page);
 }
 
 int measure(const MetricsOptions& options) {
@@ -80,6 +113,7 @@ int measure(const MetricsOptions& options) {
   if (!options.csv.empty()) workflow::write_csv(report, options.csv);
   const train::workflow::LabelReport& headline =
       options.headline_documents ? report.document_unified : report.file_unified;
+  if (!options.report.empty()) write_report(options, report, headline);
   const std::string text = workflow::to_text(report, compared, headline);
   std::fwrite(text.data(), 1, text.size(), stdout);
   if (options.least && headline.accuracy < *options.least) {
@@ -180,6 +214,8 @@ Command add_metrics(CLI::App& program) {
       ->type_name("OLD");
   app->add_option("--json", options->json, "Writes everything there, as JSON")->type_name("FILE");
   app->add_option("--csv", options->csv, "Writes tables into that folder: units, confusions, classes, coverage")
+      ->type_name("DIR");
+  app->add_option("--report", options->report, "Writes DIR/report.html: everything for people, in one file")
       ->type_name("DIR");
   app->add_option("--min-accuracy-unifying", options->least, "Exit status 1 below that")
       ->check(CLI::Range(0.0, 1.0).description(""))
