@@ -104,8 +104,8 @@ def check(build, program, folder):
     found = json.loads(html.unescape(re.search("PROBE(.*)PROBE", dom.split("<body")[-1], re.S)[1]))
 
     def matrix_of(rows, confusion):
-        assert rows[1][1:-1] == [*confusion["labels"], "(no prediction)"], rows[1]
-        return [[0 if cell == "·" else int(cell) for cell in row[1:-1]] for row in rows[2:]]
+        assert rows[0][1:-1] == [*confusion["labels"], "(no prediction)"], rows[0]
+        return [[0 if cell == "·" else int(cell) for cell in row[1:-1]] for row in rows[1:]]
 
     assert matrix_of(found["matrix"], numbers["confusion_unified"]) == numbers["confusion_unified"]["matrix"]
     assert matrix_of(found["rawMatrix"], numbers["confusion_raw"]) == numbers["confusion_raw"]["matrix"]
