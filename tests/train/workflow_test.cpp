@@ -54,7 +54,9 @@ void expect_report(const LabelReport& ours, const json& theirs) {
   EXPECT_NEAR(ours.accuracy, theirs["accuracy"].get<double>(), 1e-12);
   EXPECT_NEAR(ours.balanced_accuracy, theirs["balanced"].get<double>(), 1e-12);
   EXPECT_NEAR(ours.matthews, theirs["matthews"].get<double>(), 1e-12);
-  if (!theirs["kappa"].is_null()) EXPECT_NEAR(ours.kappa, theirs["kappa"].get<double>(), 1e-12);
+  if (!theirs["kappa"].is_null()) {
+    EXPECT_NEAR(ours.kappa, theirs["kappa"].get<double>(), 1e-12);
+  }
   EXPECT_EQ(ours.support, theirs["support"].get<std::vector<int64_t>>());
   EXPECT_EQ(ours.confusion, theirs["confusion"].get<std::vector<int64_t>>());
   for (size_t k = 0; k < ours.labels.size(); ++k)
