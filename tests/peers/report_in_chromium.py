@@ -20,7 +20,7 @@ import zlib
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 
 # Runs inside the page, after its own script; what it finds is read off the DOM afterwards.
-PROBE = """<script>
+PROBE = """<script>{
 const found = {}, key = (target, name) => target.dispatchEvent(new KeyboardEvent("keydown", { key: name, bubbles: true }));
 const rows = () => [...document.querySelectorAll("#matrix tr")].map(row => [...row.children].map(cell => cell.textContent));
 found.matrix = rows();
@@ -47,7 +47,7 @@ found.scripts = document.scripts.length;
 found.outside = [...document.querySelectorAll("[src],[href]")].map(e => e.getAttribute("src") || e.getAttribute("href")).filter(url => !url.startsWith("data:")).length;
 found.unnamed = [...document.querySelectorAll("button, input, select")].filter(e => !e.textContent.trim() && !e.getAttribute("aria-label") && !(e.labels && e.labels.length)).length;
 document.body.textContent = "PROBE" + JSON.stringify(found) + "PROBE";
-</script>"""
+}</script>"""
 
 
 def png(width, height, shade):
