@@ -10,6 +10,7 @@
 #include "tools/documents.h"
 #include "tools/options.h"
 #include "train/metrics.h"
+#include "train/report_html.h"
 
 namespace aid::tools {
 namespace {
@@ -17,7 +18,7 @@ namespace {
 struct EvalOptions {
   CommonOptions common;
   ReadingOptions reading;
-  std::string model, data, json;
+  std::string model, data, json, report;
 };
 
 // The model's class for each label of the folder. The folder may lack some of the model's labels.
@@ -47,6 +48,25 @@ void write_report(const EvalOptions& options, const train::Classifier& classifie
   io::write_atomically(options.json, report.dump(2) + "\n");
 }
 
+void write_page(const EvalOptions& options, const train::Classifier& classifier, const train::Metrics& metrics,
+                std::vector<train::ReportedFile> files) {
+  train::HtmlReport page{.title = options.model + " on " + options.data,
+                         .headline = "accuracy",
+                         .total = metrics.texts,
+                         .files = std::move(files)};
+  for (size_t k = 0; k < metrics.labels.size(); ++k) page.right += metrics.confused(k, k);
+  const auto decimals = [](double value) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%.4f", value);
+    return std::string(text);
+  };
+  page.facts = {{"model", classifier.kind()},
+                {"macro F1", decimals(metrics.macro.f1)},
+                {"log-loss", decimals(metrics.log_loss)},
+                {"calibration error (15 bins)", decimals(metrics.calibration_error)}};
+  train::write_html_report(options.report, page);
+}
+
 int evaluate(const EvalOptions& options) {
   train::Progress progress(options.common.progress_style());
   const io::LabelledFolder data = io::open_labelled_folder(options.data);
@@ -63,11 +83,21 @@ int evaluate(const EvalOptions& options) {
   for (const io::Example& example : data.examples) files.push_back(example.file);
   std::vector<int32_t> truth;
   std::vector<float> probabilities;
+  std::vector<train::ReportedFile> reported;
   ProfileSession profile(options.common.profile, classifier->stream());
   const ClassifyResult result =
       classify_files(*classifier, files, progress, [&](size_t file, const train::Verdict& verdict) {
         truth.push_back(classes[static_cast<size_t>(data.examples[file].label)]);
         probabilities.insert(probabilities.end(), verdict.scores.begin(), verdict.scores.end());
+        const auto best = static_cast<size_t>(train::verdict_of(verdict.scores));
+        const std::string& label = data.labels[static_cast<size_t>(data.examples[file].label)];
+        const std::string& predicted = classifier->labels()[best];
+        reported.push_back({.file = files[file],
+                            .truth = label,
+                            .predicted = predicted,
+                            .unified_truth = label,
+                            .unified_predicted = predicted,
+                            .score = verdict.scores[best]});
       });
   profile.report(classifier->compute());
   if (result.interrupted) return kInterrupted;
@@ -79,6 +109,7 @@ int evaluate(const EvalOptions& options) {
   const std::string table = train::to_table(metrics);
   std::fwrite(table.data(), 1, table.size(), stdout);
   if (!options.json.empty()) write_report(options, *classifier, data, metrics, result.failed);
+  if (!options.report.empty()) write_page(options, *classifier, metrics, std::move(reported));
   return conclude(result, files.size(), progress);
 }
 
@@ -90,6 +121,8 @@ Command add_eval(CLI::App& program) {
   app->add_option("MODEL", options->model, "Folder of the model")->required()->type_name("");
   app->add_option("DIR", options->data, "Folder of texts, one folder per label")->required()->type_name("");
   app->add_option("--json", options->json, "Writes the metrics there too, as JSON")->type_name("FILE");
+  app->add_option("--report", options->report, "Writes DIR/report.html: everything for people, in one file")
+      ->type_name("DIR");
   add_reading_options(*app, options->reading);
   add_common_options(*app, options->common);
   app->footer(

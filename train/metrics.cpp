@@ -1,7 +1,6 @@
 #include "train/metrics.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <limits>
 
@@ -11,15 +10,6 @@ namespace aid::train {
 namespace {
 
 double ratio(double part, double whole) { return whole > 0 ? part / whole : 0; }
-
-PrecisionRecall precision_recall(int64_t right, int64_t called, int64_t support) {
-  PrecisionRecall result;
-  result.precision = ratio(static_cast<double>(right), static_cast<double>(called));
-  result.recall = ratio(static_cast<double>(right), static_cast<double>(support));
-  // Of the counts, not of the two ratios: that is how scikit-learn rounds it.
-  result.f1 = ratio(2 * static_cast<double>(right), static_cast<double>(called + support));
-  return result;
-}
 
 void add(PrecisionRecall& sum, const PrecisionRecall& term, double weight) {
   sum.precision += weight * term.precision;
@@ -54,15 +44,6 @@ void fill_class_metrics(Metrics& metrics) {
   metrics.accuracy = metrics.micro.recall;
 }
 
-void fill_wilson_interval(Metrics& metrics) {
-  constexpr double z = 1.959963984540054;  // 97.5 % quantile of the standard normal distribution
-  const double n = static_cast<double>(metrics.texts), p = metrics.accuracy;
-  const double centre = (p + z * z / (2 * n)) / (1 + z * z / n);
-  const double half = z / (1 + z * z / n) * std::sqrt(p * (1 - p) / n + z * z / (4 * n * n));
-  metrics.accuracy_low = std::max(0.0, centre - half);
-  metrics.accuracy_high = std::min(1.0, centre + half);
-}
-
 }  // namespace
 
 int32_t verdict_of(std::span<const float> probabilities) {
@@ -78,11 +59,7 @@ Metrics compute_metrics(const Verdicts& verdicts) {
   metrics.texts = static_cast<int64_t>(texts);
   metrics.confusion.assign(classes * classes, 0);
 
-  struct Bin {
-    double texts = 0, right = 0, probability = 0;
-  };
-  constexpr int kBins = 15;
-  std::array<Bin, kBins> bins;
+  std::vector<Claim> claims;
   constexpr double eps = std::numeric_limits<float>::epsilon();
   double loss = 0;
   for (size_t i = 0; i < texts; ++i) {
@@ -92,18 +69,14 @@ Metrics compute_metrics(const Verdicts& verdicts) {
               classes);
     ++metrics.confusion[static_cast<size_t>(truth) * classes + static_cast<size_t>(verdict)];
     loss -= std::log(std::clamp<double>(p[static_cast<size_t>(truth)], eps, 1 - eps));
-    const double confidence = p[static_cast<size_t>(verdict)];
-    Bin& bin = bins[static_cast<size_t>(std::clamp(static_cast<int>(std::ceil(confidence * kBins)) - 1, 0, kBins - 1))];
-    bin.texts += 1;
-    bin.right += truth == verdict ? 1 : 0;
-    bin.probability += confidence;
+    claims.push_back({.confidence = p[static_cast<size_t>(verdict)], .right = truth == verdict});
   }
   metrics.log_loss = loss / static_cast<double>(texts);
-  for (const Bin& bin : bins) {
-    metrics.calibration_error += std::abs(bin.right - bin.probability) / static_cast<double>(texts);
-  }
+  metrics.calibration_error = calibration_of(claims).expected_error;
   fill_class_metrics(metrics);
-  fill_wilson_interval(metrics);
+  const Interval interval = wilson_interval(std::llround(metrics.accuracy * static_cast<double>(texts)), metrics.texts);
+  metrics.accuracy_low = interval.low;
+  metrics.accuracy_high = interval.high;
   return metrics;
 }
 

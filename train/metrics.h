@@ -11,11 +11,9 @@
 #include <string>
 #include <vector>
 
-namespace aid::train {
+#include "train/statistics.h"
 
-struct PrecisionRecall {
-  double precision = 0, recall = 0, f1 = 0;
-};
+namespace aid::train {
 
 struct Metrics {
   std::vector<std::string> labels;

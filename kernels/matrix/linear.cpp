@@ -1,6 +1,7 @@
 #include "kernels/matrix/linear.h"
 
 #include <algorithm>
+#include <cstring>
 #include <chrono>
 #include <optional>
 #include <vector>
@@ -54,6 +55,17 @@ CSpan as_operand(Stream& s, CSpan x, DType dtype) {
 
 // y = act(x B + bias), any strides, any dtypes.
 void multiply(Stream& s, Span y, CSpan x, PackedMatrix b, CSpan bias, Activation activation) {
+  if (x.rows == 1) {
+    // oneDNN 3.x sums a single row in an order of its own: it goes in twice.
+    const Scratch scratch(s);
+    const Span twice = s.arena().take(x.dtype, 2, x.cols), result = s.arena().take(y.dtype, 2, y.cols);
+    for (int64_t row = 0; row < 2; ++row) {
+      std::memcpy(twice.row_slice(row, row + 1).data, x.data, static_cast<size_t>(x.bytes()));
+    }
+    multiply(s, result, twice, b, bias, activation);
+    std::memcpy(y.data, result.data, static_cast<size_t>(y.bytes()));
+    return;
+  }
   for (int64_t begin = 0; begin < x.rows;) {
     const int64_t end = begin + rows_of_call(x.rows - begin);
     const Scratch scratch(s);
