@@ -59,11 +59,11 @@ def cases(model):
         yield (f"inference f32 b{batch} s128", ours("infer", *shape),
                [("OpenVINO", peer("openvino", "infer", model, *shape), 1.12),
                 ("ONNX Runtime", peer("onnxruntime", "infer", model, *shape), 1.12),
-                ("PyTorch", peer("torch", "infer", model, *shape), None)], 11 if batch == 1 else 5)
+                ("PyTorch", peer("torch", "infer", model, *shape), None)], 9 if batch == 1 else 3)
         shape += ["--precision", "bf16"]
         yield (f"inference bf16 b{batch} s128", ours("infer", *shape),
                [("OpenVINO", peer("openvino", "infer", model, *shape), openvino_bf16),
-                ("PyTorch", peer("torch", "infer", model, *shape), torch_bar)], 15 if batch == 1 else 7)
+                ("PyTorch", peer("torch", "infer", model, *shape), torch_bar)], 11 if batch == 1 else 5)
     bf16 = ["--precision", "bf16", "--batch", 8]
     yield ("64 ragged texts bf16", ours("ragged", "--precision", "bf16"),
            [(f"{name}, {label}", peer(framework, "ragged", model, *bf16, "--order", order), bar)
