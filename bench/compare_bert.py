@@ -36,6 +36,7 @@ class Worker:
         return self.process.stdout.readline()
 
     def run(self):
+        time.sleep(0.2)  # the other's threads spin for a while after their work: no turn begins before they sleep
         ms, mib = self.ask().split()
         return float(ms), float(mib)
 
