@@ -44,6 +44,12 @@ struct bf16 {
 };
 static_assert(sizeof(bf16) == 2);
 
+// IEEE binary16, as it is stored; kernels convert it (F16C).
+struct f16 {
+  uint16_t bits = 0;
+};
+static_assert(sizeof(f16) == 2);
+
 template <class T>
 constexpr DType dtype_of();
 template <>
@@ -53,6 +59,10 @@ constexpr DType dtype_of<float>() {
 template <>
 constexpr DType dtype_of<bf16>() {
   return DType::bf16;
+}
+template <>
+constexpr DType dtype_of<f16>() {
+  return DType::f16;
 }
 template <>
 constexpr DType dtype_of<int8_t>() {

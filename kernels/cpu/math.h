@@ -1,4 +1,4 @@
-// exp on vectors, in the target's namespace.
+// exp, the normal distribution and tanh on vectors, in the target's namespace.
 #pragma once
 
 #include "kernels/cpu/simd.h"
@@ -38,14 +38,51 @@ namespace aid::AID_TARGET {
       _mm256_round_ps(native(bounded * 1.44269504f), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)
 #endif
   );
-  const Vec r = stdx::fma(n, Vec(-1.42860677e-6f), stdx::fma(n, Vec(-0.693145752f), bounded));
+  const Vec r = multiply_add(n, Vec(-1.42860677e-6f), multiply_add(n, Vec(-0.693145752f), bounded));
   Vec p(1.9875691500e-4f);
-  p = stdx::fma(p, r, Vec(1.3981999507e-3f));
-  p = stdx::fma(p, r, Vec(8.3334519073e-3f));
-  p = stdx::fma(p, r, Vec(4.1665795894e-2f));
-  p = stdx::fma(p, r, Vec(1.6666665459e-1f));
-  p = stdx::fma(p, r, Vec(5.0000001201e-1f));
-  return scale_by_power_of_two(stdx::fma(p, r * r, r) + 1.0f, n);
+  p = multiply_add(p, r, Vec(1.3981999507e-3f));
+  p = multiply_add(p, r, Vec(8.3334519073e-3f));
+  p = multiply_add(p, r, Vec(4.1665795894e-2f));
+  p = multiply_add(p, r, Vec(1.6666665459e-1f));
+  p = multiply_add(p, r, Vec(5.0000001201e-1f));
+  return scale_by_power_of_two(multiply_add(p, r * r, r) + 1.0f, n);
+}
+
+struct Normal {
+  Vec cdf;   // Φ(x)
+  Vec bell;  // e^(-x²/2); its density is this / √(2π)
+};
+
+// The standard normal distribution: Φ with an error below 1.5e-7, of which x Φ(x) sees below 7e-8; relative error of
+// the lower tail below 6e-5 for x > -5. Φ(-|x|) = e^(-x²/2) P(1 / (1 + 0.31 |x|)), a form after Hastings 1955
+// (Abramowitz & Stegun 7.1.26); P, of degree 7, is fitted to least largest error of x Φ(x): 2.4e-9.
+[[gnu::always_inline]] inline Normal normal(Vec x) {
+  const Vec bell = exp(-0.5f * x * x);
+  const Vec u = 1.0f / multiply_add(Vec(0.31f), stdx::abs(x), Vec(1.0f));
+  Vec p(0.0438150614f);
+  p = multiply_add(p, u, Vec(-0.2529203f));
+  p = multiply_add(p, u, Vec(0.48016015f));
+  p = multiply_add(p, u, Vec(-0.24776968f));
+  p = multiply_add(p, u, Vec(0.26194444f));
+  p = multiply_add(p, u, Vec(0.0874007419f));
+  p = multiply_add(p, u, Vec(0.127369583f));
+  Vec cdf = p * u * bell;
+  stdx::where(x > 0.0f, cdf) = 1.0f - cdf;
+  return {cdf, bell};
+}
+
+// tanh(x) with a relative error below 3 ulp: near 0, where 1 - 2 / (e^(2|x|) + 1) would lose digits, by Cephes' tanhf
+// polynomial.
+[[gnu::always_inline]] inline Vec tanh(Vec x) {
+  const Vec magnitude = stdx::abs(x), square = x * x;
+  Vec p(-5.70498872745e-3f);
+  p = multiply_add(p, square, Vec(2.06390887954e-2f));
+  p = multiply_add(p, square, Vec(-5.37397155531e-2f));
+  p = multiply_add(p, square, Vec(1.33314422036e-1f));
+  p = multiply_add(p, square, Vec(-3.33332819422e-1f));
+  Vec y = multiply_add(p * square, x, x);
+  stdx::where(magnitude >= 0.625f, y) = stdx::copysign(1.0f - 2.0f / (exp(2.0f * magnitude) + 1.0f), x);
+  return y;
 }
 
 }  // namespace aid::AID_TARGET

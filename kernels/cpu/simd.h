@@ -7,7 +7,7 @@
 
 #include <experimental/simd>
 
-#include "kernels/core/dtype.h"
+#include "kernels/core/span.h"
 
 #ifndef AID_TARGET
 #error "kernels/cpu/*.h belong to *_cpu.cpp files, which the build compiles once per target"
@@ -29,7 +29,18 @@ inline constexpr int kLanes = static_cast<int>(Vec::size());
 #if defined(__AVX512F__)
 [[gnu::always_inline]] inline Vec to_vec(__m512 v) { return Vec(v); }
 [[gnu::always_inline]] inline __m512 native(Vec v) { return static_cast<__m512>(v); }
+// a b + c, rounded once. stdx::fma of g++ 12 is a function call with its operands in memory.
+[[gnu::always_inline]] inline Vec multiply_add(Vec a, Vec b, Vec c) {
+  return to_vec(_mm512_fmadd_ps(native(a), native(b), native(c)));
+}
 
+[[gnu::always_inline]] inline Vec load(const f16* p) {
+  return to_vec(_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))));
+}
+[[gnu::always_inline]] inline void store(Vec v, f16* p) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
+                      _mm512_cvtps_ph(native(v), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+}
 [[gnu::always_inline]] inline Vec load(const bf16* p) {
   const __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
   return to_vec(_mm512_castsi512_ps(_mm512_slli_epi32(wide, 16)));
@@ -37,7 +48,17 @@ inline constexpr int kLanes = static_cast<int>(Vec::size());
 #else
 [[gnu::always_inline]] inline Vec to_vec(__m256 v) { return Vec(v); }
 [[gnu::always_inline]] inline __m256 native(Vec v) { return static_cast<__m256>(v); }
+[[gnu::always_inline]] inline Vec multiply_add(Vec a, Vec b, Vec c) {
+  return to_vec(_mm256_fmadd_ps(native(a), native(b), native(c)));
+}
 
+[[gnu::always_inline]] inline Vec load(const f16* p) {
+  return to_vec(_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
+}
+[[gnu::always_inline]] inline void store(Vec v, f16* p) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
+                   _mm256_cvtps_ph(native(v), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+}
 [[gnu::always_inline]] inline Vec load(const bf16* p) {
   const __m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
   return to_vec(_mm256_castsi256_ps(_mm256_slli_epi32(wide, 16)));
@@ -106,9 +127,48 @@ template <class T, class N>
   }
 }
 
+// v with `value` in the lanes from n on.
+template <class N>
+[[gnu::always_inline]] inline Vec fill_from(Vec v, N n, float value) {
+  if constexpr (!std::is_same_v<N, std::integral_constant<int, kLanes>>) {
+    const Vec lane([](auto i) { return static_cast<float>(i); });
+    stdx::where(lane >= static_cast<float>(n), v) = value;
+  }
+  return v;
+}
+
 // The sum of the lanes, always in the same order.
 [[gnu::always_inline]] inline float sum(Vec v) { return stdx::reduce(v); }
 [[gnu::always_inline]] inline float max(Vec v) { return stdx::hmax(v); }
+
+// The sum of f(i, n) over [0, size), where f gives 0 in lanes from n on. Four accumulators: one would make every
+// addition wait for the one before.
+template <class F>
+[[gnu::always_inline]] inline float sum_vectors(int64_t size, F&& f) {
+  constexpr std::integral_constant<int, kLanes> kWhole;
+  Vec total[4] = {0.0f, 0.0f, 0.0f, 0.0f};
+  int64_t i = 0;
+  for (; i + 4 * kLanes <= size; i += 4 * kLanes) {
+    total[0] += f(i, kWhole);
+    total[1] += f(i + kLanes, kWhole);
+    total[2] += f(i + 2 * kLanes, kWhole);
+    total[3] += f(i + 3 * kLanes, kWhole);
+  }
+  for (; i + kLanes <= size; i += kLanes) total[0] += f(i, kWhole);
+  if (i < size) total[1] += f(i, static_cast<int>(size - i));
+  return sum((total[0] + total[1]) + (total[2] + total[3]));
+}
+
+// Where row `row` of a span begins. Span::as<T>() checks what the public function has checked already, and its inline
+// code, compiled for this target, could be the copy that the linker keeps for all.
+template <class T>
+[[gnu::always_inline]] inline T* row_of(const Span& span, int64_t row) {
+  return static_cast<T*>(span.data) + row * span.stride;
+}
+template <class T>
+[[gnu::always_inline]] inline const T* row_of(const CSpan& span, int64_t row) {
+  return static_cast<const T*>(span.data) + row * span.stride;
+}
 
 // Calls f with a value of the element type, f32 or bf16: with_float_type(x.dtype, [&]<class T>(T) { ... }).
 template <class F>

@@ -1,6 +1,6 @@
-// Picks rows out of a matrix, and puts their gradients back:
-//   gather_rows   y[i] = x[index[i]]
-//   scatter_rows  y = 0 everywhere, then y[index[i]] = x[i]; no index twice
+// Picks rows out of a matrix, and adds their gradients back:
+//   gather_rows       y[i] = x[index[i]]
+//   scatter_add_rows  y[index[i]] += x[i]
 #pragma once
 
 #include "kernels/core/stream.h"
@@ -14,11 +14,11 @@ struct GatherRows {
 };
 void gather_rows(Stream& s, const GatherRows& a);
 
-struct ScatterRows {
-  Span y;       // [rows, cols]
+struct ScatterAddRows {
+  Span y;       // [rows, cols], f32 or bf16, +=; rows may be strided
   CSpan x;      // [indices, cols], same dtype
-  CSpan index;  // i32 [indices]
+  CSpan index;  // i32 [indices], ascending: no row is added to twice
 };
-void scatter_rows(Stream& s, const ScatterRows& a);
+void scatter_add_rows(Stream& s, const ScatterAddRows& a);
 
 }  // namespace aid

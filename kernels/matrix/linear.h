@@ -7,6 +7,8 @@
 #pragma once
 
 #include <memory>
+#include <string>
+#include <span>
 
 #include "kernels/core/stream.h"
 
@@ -27,6 +29,8 @@ class LinearWeights {
 
   // Takes the values from `w`, f32 [out, in] (rows may be strided): at load, and after every optimizer step.
   void update(Stream& s, CSpan w);
+  // The same for a matrix whose rows several parameters share, one below the other (query, key, value).
+  void update(Stream& s, std::span<const CSpan> stacked);
 
   int64_t out() const;
   int64_t in() const;
@@ -67,5 +71,7 @@ void linear_backward_weight(Stream& s, const LinearBackwardWeight& a);
 // Times a large matrix product in the given dtype: FLOP/s that this machine reaches, the roof that reports are held
 // against.
 double measure_matrix_peak(Stream& s, DType compute);
+
+std::string matrix_library_version();  // oneDNN's: "2.6.3"
 
 }  // namespace aid

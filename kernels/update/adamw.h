@@ -19,8 +19,8 @@ struct AdamWTensor {
 
 struct AdamW {
   std::span<const AdamWTensor> tensors;
-  float lr = 0;
-  float beta1 = 0.9f, beta2 = 0.999f, eps = 1e-8f;
+  // In f64, for 1 - 0.999f has only five digits of 0.001.
+  double lr = 0, beta1 = 0.9, beta2 = 0.999, eps = 1e-8;
   int64_t step = 1;          // t, from 1
   float gradient_scale = 1;  // clipping
   bool clear_gradients = false;

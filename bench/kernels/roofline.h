@@ -1,0 +1,79 @@
+// How close a kernel comes to what this machine can do. Every benchmark of an op times it through `run`:
+//
+//   void relu(benchmark::State& state) {
+//     ...
+//     bench::run(state, {.bytes = x.bytes() + y.bytes()}, [&](Stream& s) { relu(s, {.y = y, .x = x}); });
+//   }
+//
+// and gets GB/s, GFLOP/s and "%roof": the least time that its bytes or its FLOPs take on this machine (Williams,
+// Waterman and Patterson 2009, "Roofline", CACM 52(4)) over the time that it took. Working sets that stay in the caches
+// may exceed 100 %.
+#pragma once
+
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+
+#include "kernels/matrix/linear.h"
+
+namespace aid::bench {
+
+inline Stream& stream() {
+  static Stream instance;
+  return instance;
+}
+
+using Clock = std::chrono::steady_clock;
+inline double seconds_since(Clock::time_point begin) {
+  return std::chrono::duration<double>(Clock::now() - begin).count();
+}
+
+// Bytes per second, read and written, of the best of several copies of more memory than the caches hold.
+inline double memory_peak() {
+  static const double peak = [] {
+    constexpr int64_t kBytes = int64_t{256} << 20;
+    constexpr int kTries = 5;
+    const Buffer from = Buffer::zeroed(kBytes), to = Buffer::zeroed(kBytes);
+    double best = 0;
+    for (int i = 0; i < kTries; ++i) {
+      const auto begin = Clock::now();
+      stream().team().ranges(kBytes, 64, [&](int64_t first, int64_t last) {
+        std::memcpy(static_cast<std::byte*>(to.data()) + first, static_cast<const std::byte*>(from.data()) + first,
+                    static_cast<size_t>(last - first));
+      });
+      best = std::max(best, 2.0 * kBytes / seconds_since(begin));
+    }
+    return best;
+  }();
+  return peak;
+}
+
+// FLOP/s of a large matrix product.
+inline double matrix_peak(DType dtype) {
+  static const double f32 = measure_matrix_peak(stream(), DType::f32);
+  static const double bf16 = measure_matrix_peak(stream(), DType::bf16);
+  return dtype == DType::bf16 ? bf16 : f32;
+}
+
+// What one call must do at least.
+struct Work {
+  int64_t bytes = 0;
+  int64_t flops = 0;
+  DType compute = DType::f32;  // which matrix peak the FLOPs are held against
+};
+
+template <class Op>
+void run(benchmark::State& state, const Work& work, Op op) {
+  op(stream());
+  const auto begin = Clock::now();
+  for (auto _ : state) op(stream());
+  const double seconds = seconds_since(begin) / static_cast<double>(state.iterations());
+  const double bytes = static_cast<double>(work.bytes), flops = static_cast<double>(work.flops);
+  state.counters["GB/s"] = bytes / seconds * 1e-9;
+  if (work.flops > 0) state.counters["GFLOP/s"] = flops / seconds * 1e-9;
+  state.counters["%roof"] = 100 * std::max(bytes / memory_peak(), flops / matrix_peak(work.compute)) / seconds;
+}
+
+}  // namespace aid::bench

@@ -1,0 +1,34 @@
+// A linear layer with its parameters, or several of the same input side by side: one product gives all their outputs,
+// beside each other (query, key and value).
+#pragma once
+
+#include "kernels/matrix/linear.h"
+#include "nn/parameter_store.h"
+
+namespace aid::nn {
+
+class Linear {
+ public:
+  struct Options {
+    std::vector<std::string> names;  // of the layers side by side: "bert.pooler.dense", without ".weight" and ".bias"
+    int64_t out;                     // of each
+    int64_t in;
+    DType compute;
+  };
+  Linear(ParameterStore& store, const Options& options);
+
+  // Packs the weights: after their values are set, and after every change of them.
+  void update_weights(Stream& s);
+
+  void forward(Stream& s, Span y, CSpan x, Activation activation = Activation::none) const;
+  void backward_input(Stream& s, Span dx, CSpan dy) const;
+  void backward_weight(Stream& s, CSpan dy, CSpan x) const;
+
+ private:
+  std::vector<const Parameter*> weight_, bias_;
+  LinearWeights packed_;
+  Tensor bias_copy_;  // of several layers whose own biases are not adjacent: inference
+  CSpan packed_bias_;
+};
+
+}  // namespace aid::nn

@@ -1,0 +1,346 @@
+#include "kernels/matrix/attention.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <numeric>
+
+#include "tests/kernels/compare.h"
+#include "tests/kernels/harness.h"
+#include "tests/reference/attention.h"
+
+namespace aid::test {
+namespace {
+
+template <class T>
+using Reference = reference::Attention<T>;
+
+// What an attention is asked for; lengths by sequence.
+struct Problem {
+  std::vector<int64_t> q, k;
+  int64_t heads = 1, head_dim = 1;
+  float dropout = 0;
+  double score_scale = 1;  // of q's elements
+};
+
+std::vector<int64_t> cumulative(const std::vector<int64_t>& lengths) {
+  std::vector<int64_t> first(lengths.size() + 1, 0);
+  std::partial_sum(lengths.begin(), lengths.end(), first.begin() + 1);
+  return first;
+}
+
+template <class To, class From>
+std::vector<To> converted(const std::vector<From>& from) {
+  return std::vector<To>(from.begin(), from.end());
+}
+
+// The operands, rounded to the case's type.
+Reference<double> operands(const Case& c, const Problem& problem) {
+  Reference<double> r = {.cu_q = cumulative(problem.q),
+                         .cu_k = cumulative(problem.k),
+                         .heads = problem.heads,
+                         .head_dim = problem.head_dim,
+                         .scale = 1 / std::sqrt(static_cast<float>(problem.head_dim)),
+                         .dropout = {.p = problem.dropout, .seed = 7, .step = 3, .site = 11}};
+  Random random(c);
+  const int64_t cols = problem.heads * problem.head_dim, queries = r.cu_q.back(), keys = r.cu_k.back();
+  const auto rounded = [&](std::vector<double> x) {
+    for (double& value : x) value = round_to(value, c.dtype);
+    return x;
+  };
+  r.q = rounded(random.normal(queries * cols, problem.score_scale));
+  r.k = rounded(random.normal(keys * cols));
+  r.v = rounded(random.normal(keys * cols));
+  r.dout = rounded(random.normal(queries * cols));
+  r.row_ids = converted<int64_t>(random.integers(queries, 1 << 30));
+  return r;
+}
+
+// The same in single precision. P and dS are rounded as operands where the target multiplies bf16.
+Reference<float> naive_of(const Case& c, const Reference<double>& r) {
+  Reference<float> naive = {.q = converted<float>(r.q),
+                            .k = converted<float>(r.k),
+                            .v = converted<float>(r.v),
+                            .dout = converted<float>(r.dout),
+                            .cu_q = r.cu_q,
+                            .cu_k = r.cu_k,
+                            .heads = r.heads,
+                            .head_dim = r.head_dim,
+                            .scale = static_cast<float>(r.scale),
+                            .dropout = r.dropout,
+                            .row_ids = r.row_ids};
+  if (c.target == Target::cpu_avx512_bf16 && c.dtype == DType::bf16) {
+    naive.operand = [](float x) { return static_cast<float>(bf16(x)); };
+  }
+  return naive;
+}
+
+CSpan integers(OpRun& run, const std::vector<int64_t>& values) {
+  return run.input(converted<double>(values), 1, static_cast<int64_t>(values.size()), {DType::i32});
+}
+
+struct Forward {
+  std::vector<double> out, lse;
+};
+
+// All rows have a gap behind them, as column slices of a wider matrix have.
+Forward run_forward(const Case& c, const Reference<double>& r) {
+  const int64_t cols = r.heads * r.head_dim, queries = r.cu_q.back(), keys = r.cu_k.back();
+  OpRun run(c);
+  const Span out = run.output(queries, cols, {c.dtype, 3});
+  const Span lse = run.output(queries, r.heads, {DType::f32, 1});
+  const AttentionForward a = {.out = out,
+                              .lse = lse,
+                              .q = run.input(r.q, queries, cols, {c.dtype, 5}),
+                              .k = run.input(r.k, keys, cols, {c.dtype, 2}),
+                              .v = run.input(r.v, keys, cols, {c.dtype, 7}),
+                              .cu_q = integers(run, r.cu_q),
+                              .cu_k = integers(run, r.cu_k),
+                              .heads = static_cast<int>(r.heads),
+                              .scale = static_cast<float>(r.scale),
+                              .dropout = r.dropout,
+                              .row_ids = integers(run, r.row_ids)};
+  run.execute([&](Stream& s) { attention_forward(s, a); });
+
+  Reference<double> wanted = r;
+  Reference<float> naive = naive_of(c, r);
+  wanted.forward();
+  naive.forward();
+  {
+    SCOPED_TRACE("out");
+    expect_close(out, wanted.out, naive.out);
+  }
+  {
+    SCOPED_TRACE("lse");
+    expect_close(lse, wanted.lse, naive.lse);
+  }
+  return {values(out), values(lse)};
+}
+
+// With forward's own results, as training has them.
+void run_backward(const Case& c, const Reference<double>& r, const Forward& forward) {
+  const int64_t cols = r.heads * r.head_dim, queries = r.cu_q.back(), keys = r.cu_k.back();
+  OpRun run(c);
+  const Span dq = run.output(queries, cols, {c.dtype, 3}), dk = run.output(keys, cols, {c.dtype, 1});
+  const Span dv = run.output(keys, cols, {c.dtype, 2});
+  const AttentionBackward a = {.dq = dq,
+                               .dk = dk,
+                               .dv = dv,
+                               .dout = run.input(r.dout, queries, cols, {c.dtype, 1}),
+                               .out = run.input(forward.out, queries, cols, {c.dtype, 3}),
+                               .lse = run.input(forward.lse, queries, r.heads, {DType::f32, 1}),
+                               .q = run.input(r.q, queries, cols, {c.dtype, 5}),
+                               .k = run.input(r.k, keys, cols, {c.dtype, 2}),
+                               .v = run.input(r.v, keys, cols, {c.dtype, 7}),
+                               .cu_q = integers(run, r.cu_q),
+                               .cu_k = integers(run, r.cu_k),
+                               .heads = static_cast<int>(r.heads),
+                               .scale = static_cast<float>(r.scale),
+                               .dropout = r.dropout,
+                               .row_ids = integers(run, r.row_ids)};
+  run.execute([&](Stream& s) { attention_backward(s, a); });
+
+  Reference<double> wanted = r;
+  Reference<float> naive = naive_of(c, r);
+  wanted.forward();
+  wanted.backward();
+  naive.forward();
+  for (float& x : naive.out) x = static_cast<float>(round_to(x, c.dtype));  // what forward saves
+  naive.backward();
+  const auto expect = [](const char* name, CSpan actual, const std::vector<double>& w, const std::vector<float>& n) {
+    SCOPED_TRACE(name);
+    expect_close(actual, w, n);
+  };
+  expect("dq", dq, wanted.dq, naive.dq);
+  expect("dk", dk, wanted.dk, naive.dk);
+  expect("dv", dv, wanted.dv, naive.dv);
+}
+
+void check(const Case& c, const Problem& problem) {
+  const Reference<double> r = operands(c, problem);
+  run_backward(c, r, run_forward(c, r));
+}
+
+// More queries than a block, more keys than a block (1025: forward's too), one query for many keys, none at all.
+TEST(Attention, AnyLength) {
+  for_each_case({}, [](const Case& c) {
+    const int64_t n = c.size;
+    check(c, {.q = {std::min<int64_t>(n, 97), 1, 0, 2}, .k = {n, n, 3, 2}, .heads = 2, .head_dim = 16});
+  });
+}
+
+TEST(Attention, AnyHeadDim) {
+  for_each_case({.sizes = {1, 5, 16, 31, 32, 64, 97, 128, 255, 256}}, [](const Case& c) {
+    check(c, {.q = {35, 1}, .k = {35, 67}, .heads = 3, .head_dim = c.size});
+  });
+}
+
+// Past element 128 the mask comes from other Philox blocks.
+TEST(Attention, Dropout) {
+  for_each_case({.sizes = {1, 33, 257, 600}}, [](const Case& c) {
+    check(c, {.q = {5, 34}, .k = {c.size, 34}, .heads = 3, .head_dim = 32, .dropout = 0.25f});
+  });
+}
+
+// Scores of several hundred: exp of any of them alone would overflow or vanish.
+TEST(Attention, LargeScores) {
+  for_each_case({.sizes = {33, 600}}, [](const Case& c) {
+    check(c, {.q = {33}, .k = {c.size}, .heads = 1, .head_dim = 64, .score_scale = 60});
+  });
+}
+
+TEST(Attention, ReferenceGradient) {
+  Reference<double> r =
+      operands({.dtype = DType::f32}, {.q = {3, 2}, .k = {5, 2}, .heads = 2, .head_dim = 3, .dropout = 0.25f});
+  r.forward();
+  r.backward();
+  const auto gradient = [&](std::vector<double> Reference<double>::*operand, const std::vector<double>& of_it) {
+    expect_gradient(of_it, r.*operand, [&](const std::vector<double>& x) {
+      Reference<double> moved = r;
+      moved.*operand = x;
+      moved.forward();
+      return std::inner_product(moved.out.begin(), moved.out.end(), moved.dout.begin(), 0.0);
+    });
+  };
+  gradient(&Reference<double>::q, r.dq);
+  gradient(&Reference<double>::k, r.dk);
+  gradient(&Reference<double>::v, r.dv);
+}
+
+struct Results {
+  Tensor out, lse, dq, dk, dv;
+};
+
+// Forward and backward of random values that depend on the sequence's seed only; a NaN seed gives NaN everywhere.
+struct Sequence {
+  int64_t length;
+  uint64_t seed;
+};
+Results results_of(Target target, DType dtype, const std::vector<Sequence>& sequences) {
+  constexpr int64_t kHeads = 2, kHeadDim = 64, kCols = kHeads * kHeadDim;
+  std::vector<int32_t> first = {0}, row_ids;
+  for (const Sequence& sequence : sequences) {
+    first.push_back(first.back() + static_cast<int32_t>(sequence.length));
+    for (int64_t i = 0; i < sequence.length; ++i) row_ids.push_back(static_cast<int32_t>(sequence.seed * 1000 + i));
+  }
+  const int64_t tokens = first.back();
+  Tensor qkv(dtype, tokens, 3 * kCols), dout(dtype, tokens, kCols);
+  const auto fill = [&](Span x) {
+    for (size_t n = 0; n < sequences.size(); ++n) {
+      Random random(sequences[n].seed);
+      const int64_t size = sequences[n].length * x.cols;
+      std::vector<double> values = random.normal(size);
+      if (sequences[n].seed == 0) values.assign(static_cast<size_t>(size), std::nan(""));
+      for (int64_t i = 0; i < size; ++i) {
+        const int64_t at = first[n] * x.cols + i;
+        const auto value = static_cast<float>(values[static_cast<size_t>(i)]);
+        if (dtype == DType::f32) {
+          x.as<float>()[at] = value;
+        } else {
+          x.as<bf16>()[at] = bf16(value);
+        }
+      }
+    }
+  };
+  fill(qkv);
+  fill(dout);
+  Results r = {Tensor(dtype, tokens, kCols), Tensor(DType::f32, tokens, kHeads), Tensor(dtype, tokens, kCols),
+               Tensor(dtype, tokens, kCols), Tensor(dtype, tokens, kCols)};
+  const CSpan q = qkv.span().col_slice(0, kCols), k = qkv.span().col_slice(kCols, 2 * kCols);
+  const CSpan v = qkv.span().col_slice(2 * kCols, 3 * kCols);
+  const CSpan cu = vector(first.data(), static_cast<int64_t>(first.size()));
+  const CSpan ids = vector(row_ids.data(), tokens);
+  const Dropout dropout = {.p = 0.1f, .seed = 1, .step = 2, .site = 3};
+  Stream s({.target = target});
+  attention_forward(s, {.out = r.out,
+                        .lse = r.lse,
+                        .q = q,
+                        .k = k,
+                        .v = v,
+                        .cu_q = cu,
+                        .cu_k = cu,
+                        .heads = kHeads,
+                        .scale = 0.125f,
+                        .dropout = dropout,
+                        .row_ids = ids});
+  attention_backward(s, {.dq = r.dq,
+                         .dk = r.dk,
+                         .dv = r.dv,
+                         .dout = dout,
+                         .out = r.out,
+                         .lse = r.lse,
+                         .q = q,
+                         .k = k,
+                         .v = v,
+                         .cu_q = cu,
+                         .cu_k = cu,
+                         .heads = kHeads,
+                         .scale = 0.125f,
+                         .dropout = dropout,
+                         .row_ids = ids});
+  return r;
+}
+
+// A sequence gives the same bits alone and among others, even where these are NaN.
+TEST(Attention, SequencesDoNotMeet) {
+  for (const Target target : targets()) {
+    for (const DType dtype : {DType::f32, DType::bf16}) {
+      SCOPED_TRACE(detail::concatenate(name_of(target), " ", name_of(dtype)));
+      const Sequence sequence = {150, 5}, others = {300, 0};
+      const Results alone = results_of(target, dtype, {sequence});
+      const Results together = results_of(target, dtype, {others, sequence, {7, 0}});
+      const auto expect_same = [&](const Tensor& a, const Tensor& b) {
+        expect_equal(b.span().row_slice(others.length, others.length + sequence.length), values(a));
+      };
+      expect_same(alone.out, together.out);
+      expect_same(alone.lse, together.lse);
+      expect_same(alone.dq, together.dq);
+      expect_same(alone.dk, together.dk);
+      expect_same(alone.dv, together.dv);
+    }
+  }
+}
+
+TEST(Attention, RefusesWhatDoesNotFit) {
+  Stream s;
+  const Tensor x = Tensor::zeros(DType::f32, 4, 6), half = Tensor::zeros(DType::bf16, 4, 6);
+  const Tensor lse = Tensor::zeros(DType::f32, 4, 2);
+  const int32_t cu[] = {0, 3, 4}, no_keys[] = {0, 0, 4}, too_many[] = {0, 3, 5};
+  const AttentionForward good = {
+      .out = x, .q = x, .k = x, .v = x, .cu_q = vector(cu, 3), .cu_k = vector(cu, 3), .heads = 2, .scale = 1};
+  attention_forward(s, good);
+  const auto refuses = [&](const char* words, const std::function<void(AttentionForward&)>& spoil) {
+    AttentionForward bad = good;
+    spoil(bad);
+    try {
+      attention_forward(s, bad);
+      ADD_FAILURE() << "accepted; expected: " << words;
+    } catch (const std::invalid_argument& e) {
+      EXPECT_NE(std::string(e.what()).find(words), std::string::npos) << e.what();
+    }
+  };
+  refuses("6 columns for 4 heads", [](auto& a) { a.heads = 4; });
+  refuses("k holds bf16; expected f32", [&](auto& a) { a.k = half; });
+  refuses("v is 3 x 6; expected 4 x 6", [&](auto& a) { a.v = x.span().row_slice(0, 3); });
+  refuses("lse is 4 x 6; expected 4 x 2", [&](auto& a) { a.lse = x; });
+  refuses("scale 0", [](auto& a) { a.scale = 0; });
+  refuses("row_ids is missing", [](auto& a) { a.dropout.p = 0.5f; });
+  refuses("sequence 0 has 3 queries and 0 keys", [&](auto& a) { a.cu_k = vector(no_keys, 3); });
+  refuses("cu_k goes from 0 to 5", [&](auto& a) { a.cu_k = vector(too_many, 3); });
+  EXPECT_THROW(attention_backward(s, {.dq = x,
+                                      .dk = x,
+                                      .dv = x,
+                                      .dout = x,
+                                      .out = x,
+                                      .q = x,
+                                      .k = x,
+                                      .v = x,
+                                      .cu_q = vector(cu, 3),
+                                      .cu_k = vector(cu, 3),
+                                      .heads = 2,
+                                      .scale = 1}),
+               std::invalid_argument);  // no lse
+}
+
+}  // namespace
+}  // namespace aid::test

@@ -1,0 +1,176 @@
+#include "tests/kernels/harness.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <numbers>
+
+#include "tests/kernels/compare.h"
+
+namespace aid::test {
+namespace {
+
+// All bits set is NaN in every float type: a read outside of an operand shows up in the result, a write in the guard.
+constexpr int kPoison = 0xff;
+constexpr size_t kGuardBytes = 128;
+
+void write(Span span, const std::vector<double>& values) {
+  AID_CHECK(static_cast<int64_t>(values.size()) == span.size(), "test: ", values.size(), " values for ", span.size());
+  for (int64_t i = 0; i < span.size(); ++i) {
+    const int64_t at = i / span.cols * span.stride + i % span.cols;
+    const double value = values[static_cast<size_t>(i)];
+    switch (span.dtype) {
+      case DType::f32:
+        span.as<float>()[at] = static_cast<float>(value);
+        break;
+      case DType::bf16:
+        span.as<bf16>()[at] = bf16(static_cast<float>(value));
+        break;
+      case DType::f16:
+        static_cast<_Float16*>(span.data)[at] = static_cast<_Float16>(value);
+        break;
+      case DType::i32:
+        span.as<int32_t>()[at] = static_cast<int32_t>(value);
+        break;
+      default:
+        AID_CHECK(false, "test: no operands of ", name_of(span.dtype));
+    }
+  }
+}
+
+}  // namespace
+
+std::string name_of(const Case& c) {
+  return detail::concatenate(name_of(c.target), "/", name_of(c.dtype), "/", c.size, "/", c.offset);
+}
+
+std::vector<Target> targets() {
+  std::vector<Target> found;
+  for (const Target target : {Target::cpu_avx2, Target::cpu_avx512, Target::cpu_avx512_bf16}) {
+    if (supported(target)) found.push_back(target);
+  }
+  return found;
+}
+
+void for_each_case(const Cases& cases, const std::function<void(const Case&)>& body) {
+  const char* only = std::getenv("AID_CASE");
+  const testing::TestInfo& test = *testing::UnitTest::GetInstance()->current_test_info();
+  for (const Target target : targets()) {
+    for (const DType dtype : cases.dtypes) {
+      for (const int64_t size : cases.sizes) {
+        for (const int64_t offset : {0, 1}) {
+          const Case c = {target, dtype, size, offset};
+          if (only != nullptr && name_of(c) != only) continue;
+          SCOPED_TRACE("repeat with: AID_CASE=" + name_of(c) +
+                       " kernels_test --gtest_filter=" + test.test_suite_name() + "." + test.name());
+          body(c);
+        }
+      }
+    }
+  }
+}
+
+uint64_t Random::next() {
+  uint64_t z = state_ += 0x9e3779b97f4a7c15u;
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+  return z ^ (z >> 31);
+}
+
+std::vector<double> Random::uniform(int64_t n, double low, double high) {
+  std::vector<double> values(static_cast<size_t>(n));
+  for (double& value : values) value = low + (high - low) * uniform();
+  return values;
+}
+
+std::vector<double> Random::normal(int64_t n, double scale, double mean) {
+  std::vector<double> values(static_cast<size_t>(n));
+  for (double& value : values) {
+    const double radius = std::sqrt(-2 * std::log(1 - uniform()));
+    value = mean + scale * radius * std::cos(2 * std::numbers::pi * uniform());
+  }
+  return values;
+}
+
+std::vector<double> Random::integers(int64_t n, int64_t below) {
+  std::vector<double> values(static_cast<size_t>(n));
+  for (double& value : values) value = static_cast<double>(next() % static_cast<uint64_t>(below));
+  return values;
+}
+
+Span OpRun::add(int64_t rows, int64_t cols, Layout layout, bool writable) {
+  const int64_t stride = cols + layout.gap;
+  const size_t bytes = static_cast<size_t>(rows * stride) * size_of(layout.dtype);
+  const size_t first = kGuardBytes + static_cast<size_t>(case_.offset) * size_of(layout.dtype);
+  auto operand = std::make_unique<Operand>();
+  operand->memory = Buffer(first + bytes + kGuardBytes);
+  operand->writable = writable;
+  std::memset(operand->memory.data(), kPoison, operand->memory.bytes());
+  operand->span = {
+      static_cast<std::byte*>(operand->memory.data()) + first, layout.dtype, Device::cpu, rows, cols, stride};
+  operands_.push_back(std::move(operand));
+  return operands_.back()->span;
+}
+
+CSpan OpRun::input(const std::vector<double>& values, int64_t rows, int64_t cols, Layout layout) {
+  const Span span = add(rows, cols, layout, false);
+  write(span, values);
+  return span;
+}
+
+Span OpRun::output(int64_t rows, int64_t cols, Layout layout) { return add(rows, cols, layout, true); }
+
+Span OpRun::inout(const std::vector<double>& values, int64_t rows, int64_t cols, Layout layout) {
+  const Span span = add(rows, cols, layout, true);
+  write(span, values);
+  return span;
+}
+
+void OpRun::check(const Operand& operand, int index, const char* when) {
+  const auto* now = static_cast<const std::byte*>(operand.memory.data());
+  const Span& span = operand.span;
+  const auto first = static_cast<const std::byte*>(span.data) - now;
+  const auto width = static_cast<int64_t>(size_of(span.dtype));
+  for (int64_t i = 0; i < static_cast<int64_t>(operand.memory.bytes()); ++i) {
+    const int64_t element = (i - first) / width;
+    const bool inside = i >= first && element < span.rows * span.stride && element % span.stride < span.cols;
+    const auto at = static_cast<size_t>(i);
+    const std::byte expected = inside && operand.writable ? operand.after[at] : operand.before[at];
+    if (now[i] == expected) continue;
+    const char* what = !inside             ? "bytes outside of the operand changed"
+                       : !operand.writable ? "an input changed"
+                                           : "results differ";
+    ADD_FAILURE() << what << " " << when << ": operand " << index << " (in order of declaration), byte " << i - first
+                  << " from its start, " << (inside ? "row " : "outside; row ") << element / span.stride << ", column "
+                  << element % span.stride;
+    return;
+  }
+}
+
+void OpRun::execute(const std::function<void(Stream&)>& op) {
+  const auto copy = [](const Operand& operand) {
+    const auto* bytes = static_cast<const std::byte*>(operand.memory.data());
+    return std::vector<std::byte>(bytes, bytes + operand.memory.bytes());
+  };
+  for (auto& operand : operands_) operand->before = copy(*operand);
+  struct Round {
+    int threads;
+    const char* when;
+  };
+  for (const Round round : {Round{1, "in the first run"}, Round{1, "when repeated with 1 thread"},
+                            Round{2, "when run with 2 threads"}, Round{3, "when run with 3 threads"}}) {
+    for (auto& operand : operands_) {
+      std::memcpy(operand->memory.data(), operand->before.data(), operand->memory.bytes());
+    }
+    Stream stream({.threads = round.threads, .target = case_.target});
+    op(stream);
+    for (size_t i = 0; i < operands_.size(); ++i) {
+      if (operands_[i]->after.empty()) operands_[i]->after = copy(*operands_[i]);
+      check(*operands_[i], static_cast<int>(i), round.when);
+    }
+  }
+}
+
+}  // namespace aid::test

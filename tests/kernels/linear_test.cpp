@@ -1,0 +1,267 @@
+// oneDNN's instruction set is the process's, not the stream's: these tests run the default target only, and ctest runs
+// them once for every AID_ISA (CMakeLists.txt).
+#include "kernels/matrix/linear.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <numeric>
+
+#include "tests/kernels/compare.h"
+#include "tests/kernels/harness.h"
+#include "tests/reference/linear.h"
+
+namespace aid::test {
+namespace {
+
+using Use = LinearWeights::Use;
+
+std::vector<double> rounded(std::vector<double> values, DType dtype) {
+  for (double& value : values) value = round_to(value, dtype);
+  return values;
+}
+std::vector<float> narrow(const std::vector<double>& values) { return {values.begin(), values.end()}; }
+
+// f32 memory for weights and the like, outside the harness.
+struct Matrix {
+  std::vector<float> data;
+  int64_t rows, cols;
+  Matrix(const std::vector<double>& values, int64_t rows_, int64_t cols_)
+      : data(values.begin(), values.end()), rows(rows_), cols(cols_) {}
+  CSpan span() const { return matrix(data.data(), rows, cols); }
+};
+
+void for_each_linear_case(const Cases& cases, const std::function<void(const Case&)>& body) {
+  for_each_case(cases, [&](const Case& c) {
+    if (c.target == default_target()) body(c);
+  });
+}
+
+struct Shape {
+  int64_t rows, in, out;
+};
+// The awkward size as each of the three dimensions.
+std::vector<Shape> shapes(int64_t size) { return {{size, 40, 17}, {9, size, 70}, {5, 64, size}}; }
+
+TEST(Linear, Forward) {
+  for_each_linear_case({}, [](const Case& c) {
+    Random random(c);
+    for (const Shape& shape : shapes(c.size)) {
+      for (const DType to : {c.dtype, DType::f32}) {
+        const double scale = 1 / std::sqrt(static_cast<double>(shape.in));
+        const Matrix w(rounded(random.normal(shape.out * shape.in, scale), c.dtype), shape.out, shape.in);
+        LinearWeights weights(shape.out, shape.in, c.dtype, Use::inference);
+        Stream loader;
+        weights.update(loader, w.span());
+
+        OpRun run(c);
+        const CSpan x = run.input(random.normal(shape.rows * shape.in), shape.rows, shape.in, {c.dtype, 3});
+        const CSpan bias = run.input(random.normal(shape.out), 1, shape.out, {DType::f32});
+        const Span y = run.output(shape.rows, shape.out, {to});
+        run.execute([&](Stream& s) { linear_forward(s, {.y = y, .x = x, .weights = weights, .bias = bias}); });
+        const auto expected = [&]<class T>(T) {
+          return reference::linear<T>(values_as<T>(x), values_as<T>(w.span()), values_as<T>(bias), shape.rows, shape.in,
+                                      shape.out);
+        };
+        expect_close(y, expected(double{}), expected(float{}));
+      }
+    }
+  });
+}
+
+TEST(Linear, ForwardActivations) {
+  for_each_linear_case({.sizes = {33, 257}}, [](const Case& c) {
+    constexpr int64_t kIn = 24, kOut = 67;
+    Random random(c);
+    const Matrix w(rounded(random.normal(kOut * kIn, 0.6), c.dtype), kOut, kIn);
+    LinearWeights weights(kOut, kIn, c.dtype, Use::inference);
+    Stream loader;
+    weights.update(loader, w.span());
+    for (const Activation activation :
+         {Activation::gelu_erf, Activation::gelu_tanh, Activation::relu, Activation::tanh}) {
+      OpRun run(c);
+      const CSpan x = run.input(random.normal(c.size * kIn), c.size, kIn);
+      const CSpan bias = run.input(random.normal(kOut), 1, kOut, {DType::f32});
+      const Span y = run.output(c.size, kOut);
+      run.execute([&](Stream& s) {
+        linear_forward(s, {.y = y, .x = x, .weights = weights, .bias = bias, .activation = activation});
+      });
+      const auto expected = [&]<class T>(T) {
+        return reference::linear<T>(values_as<T>(x), values_as<T>(w.span()), values_as<T>(bias), c.size, kIn, kOut,
+                                    activation);
+      };
+      expect_close(y, expected(double{}), expected(float{}));
+    }
+  });
+}
+
+TEST(Linear, BackwardInput) {
+  for_each_linear_case({}, [](const Case& c) {
+    Random random(c);
+    for (const Shape& shape : shapes(c.size)) {
+      const double scale = 1 / std::sqrt(static_cast<double>(shape.out));
+      const Matrix w(rounded(random.normal(shape.out * shape.in, scale), c.dtype), shape.out, shape.in);
+      LinearWeights weights(shape.out, shape.in, c.dtype, Use::training);
+      Stream loader;
+      weights.update(loader, w.span());
+
+      OpRun run(c);
+      const CSpan dy = run.input(random.normal(shape.rows * shape.out), shape.rows, shape.out, {c.dtype, 5});
+      const Span dx = run.output(shape.rows, shape.in, {c.dtype, 2});
+      run.execute([&](Stream& s) { linear_backward_input(s, {.dx = dx, .dy = dy, .weights = weights}); });
+      const auto expected = [&]<class T>(T) {
+        return reference::linear_backward_input<T>(values_as<T>(dy), values_as<T>(w.span()), shape.rows, shape.in,
+                                                   shape.out);
+      };
+      expect_close(dx, expected(double{}), expected(float{}));
+    }
+  });
+}
+
+TEST(Linear, BackwardWeight) {
+  for_each_linear_case({}, [](const Case& c) {
+    Random random(c);
+    for (const Shape& shape : shapes(c.size)) {
+      for (const int64_t gap : {0, 3}) {
+        OpRun run(c);
+        const CSpan x = run.input(random.normal(shape.rows * shape.in), shape.rows, shape.in, {c.dtype, gap});
+        const CSpan dy = run.input(random.normal(shape.rows * shape.out), shape.rows, shape.out, {c.dtype, gap});
+        const std::vector<double> dw0 = rounded(random.normal(shape.out * shape.in), DType::f32),
+                                  db0 = rounded(random.normal(shape.out), DType::f32);
+        const Span dw = run.inout(dw0, shape.out, shape.in, {DType::f32, gap});
+        const Span dbias = run.inout(db0, 1, shape.out, {DType::f32});
+        run.execute([&](Stream& s) { linear_backward_weight(s, {.dw = dw, .dbias = dbias, .dy = dy, .x = x}); });
+        std::vector<double> dw_exact = dw0, db_exact = db0;
+        reference::linear_backward_weight<double>(dw_exact, db_exact, values(dy), values(x), shape.rows, shape.in,
+                                                  shape.out);
+        std::vector<float> dw_naive = narrow(dw0), db_naive = narrow(db0);
+        reference::linear_backward_weight<float>(dw_naive, db_naive, values_as<float>(dy), values_as<float>(x),
+                                                 shape.rows, shape.in, shape.out);
+        expect_close(dw, dw_exact, dw_naive);
+        expect_close(dbias, db_exact, db_naive);
+      }
+    }
+  });
+}
+
+TEST(Linear, ReferenceGradients) {
+  constexpr int64_t kRows = 5, kIn = 6, kOut = 4;
+  Random random(7);
+  const std::vector<double> x = random.normal(kRows * kIn), w = random.normal(kOut * kIn), b = random.normal(kOut),
+                            dy = random.normal(kRows * kOut);
+  const auto loss = [&](const auto& x_, const auto& w_, const auto& b_) {
+    const std::vector<double> y = reference::linear<double>(x_, w_, b_, kRows, kIn, kOut);
+    return std::inner_product(y.begin(), y.end(), dy.begin(), 0.0);
+  };
+  std::vector<double> dw(w.size(), 0), db(b.size(), 0);
+  reference::linear_backward_weight<double>(dw, db, dy, x, kRows, kIn, kOut);
+  expect_gradient(reference::linear_backward_input<double>(dy, w, kRows, kIn, kOut), x,
+                  [&](const std::vector<double>& v) { return loss(v, w, b); });
+  expect_gradient(dw, w, [&](const std::vector<double>& v) { return loss(x, v, b); });
+  expect_gradient(db, b, [&](const std::vector<double>& v) { return loss(x, w, v); });
+}
+
+// What makes a document's verdict independent of the documents beside it.
+TEST(Linear, RowsDoNotDependOnTheirNeighbours) {
+  constexpr int64_t kMost = 4096;
+  struct Size {
+    int64_t in, out;
+  };
+  for (const DType dtype : {DType::f32, DType::bf16}) {
+    for (const Size size : {Size{768, 768}, Size{768, 2304}, Size{3072, 768}, Size{384, 1536}, Size{100, 77},
+                            Size{1030, 3}, Size{768, 12}}) {
+      Random random(static_cast<uint64_t>(size.in));
+      const Matrix w(random.normal(size.out * size.in, 0.05), size.out, size.in);
+      Stream s;
+      LinearWeights weights(size.out, size.in, dtype, Use::training);
+      weights.update(s, w.span());
+      const Tensor x(dtype, kMost, size.in), dy(dtype, kMost, size.out), bias = Tensor::zeros(DType::f32, 1, size.out);
+      const auto fill = [&](const Tensor& t) {
+        for (int64_t i = 0; i < t.span().size(); ++i) {
+          const float value = static_cast<float>(random.uniform() * 2 - 1);
+          dtype == DType::bf16 ? void(t.span().as<bf16>()[i] = bf16(value)) : void(t.span().as<float>()[i] = value);
+        }
+      };
+      fill(x);
+      fill(dy);
+      const Tensor y(dtype, kMost, size.out), z(DType::f32, kMost, size.out), dx(dtype, kMost, size.in);
+      const auto run = [&](Stream& stream, int64_t begin, int64_t rows, Span y_, Span z_, Span dx_) {
+        linear_forward(stream, {.y = y_,
+                                .x = x.span().row_slice(begin, begin + rows),
+                                .weights = weights,
+                                .bias = bias,
+                                .activation = Activation::gelu_erf});
+        linear_forward(stream, {.y = z_, .x = x.span().row_slice(begin, begin + rows), .weights = weights});
+        linear_backward_input(stream, {.dx = dx_, .dy = dy.span().row_slice(begin, begin + rows), .weights = weights});
+      };
+      run(s, 0, kMost, y, z, dx);
+      for (const int threads : {1, 2, 3}) {
+        Stream other({.threads = threads});
+        for (const int64_t rows :
+             {1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 31, 33, 63, 64, 65, 100, 128, 130, 257, 512, 1000}) {
+          const int64_t begin = static_cast<int64_t>(random.next() % static_cast<uint64_t>(kMost - rows));
+          const Tensor y_(dtype, rows, size.out), z_(DType::f32, rows, size.out), dx_(dtype, rows, size.in);
+          run(other, begin, rows, y_, z_, dx_);
+          const auto expect_same = [&](const Tensor& part, const Tensor& whole, const char* what) {
+            const Span expected = whole.span().row_slice(begin, begin + rows);
+            EXPECT_EQ(std::memcmp(part.span().data, expected.data, static_cast<size_t>(expected.bytes())), 0)
+                << what << " of " << rows << " rows, " << name_of(dtype) << " " << size.in << " -> " << size.out << ", "
+                << threads << " threads, differs from that of " << kMost << " rows";
+          };
+          expect_same(y_, y, "gelu(x W + b)");
+          expect_same(z_, z, "x W");
+          expect_same(dx_, dx, "dx");
+        }
+      }
+    }
+  }
+}
+
+TEST(Linear, StackedWeightsAreOneMatrix) {
+  constexpr int64_t kIn = 48, kQ = 40, kK = 24, kRows = 10;
+  for (const DType dtype : {DType::f32, DType::bf16}) {
+    Random random(3);
+    Stream s;
+    const Matrix w(random.normal((kQ + kK) * kIn), kQ + kK, kIn);
+    const Matrix x(random.normal(kRows * kIn), kRows, kIn), dy(random.normal(kRows * (kQ + kK)), kRows, kQ + kK);
+    const CSpan parts[] = {w.span().row_slice(0, kQ), w.span().row_slice(kQ, kQ + kK)};
+    LinearWeights whole(kQ + kK, kIn, dtype, Use::training), stacked(kQ + kK, kIn, dtype, Use::training);
+    whole.update(s, w.span());
+    stacked.update(s, parts);
+    std::vector<std::vector<double>> y, dx;
+    for (const LinearWeights* weights : {&whole, &stacked}) {
+      const Tensor x_(dtype, kRows, kIn), dy_(dtype, kRows, kQ + kK), y_(DType::f32, kRows, kQ + kK),
+          dx_(dtype, kRows, kIn);
+      for (int64_t i = 0; i < kRows * kIn; ++i) {
+        dtype == DType::bf16 ? void(x_.span().as<bf16>()[i] = bf16(x.data[i]))
+                             : void(x_.span().as<float>()[i] = x.data[i]);
+      }
+      for (int64_t i = 0; i < kRows * (kQ + kK); ++i) {
+        dtype == DType::bf16 ? void(dy_.span().as<bf16>()[i] = bf16(dy.data[i]))
+                             : void(dy_.span().as<float>()[i] = dy.data[i]);
+      }
+      linear_forward(s, {.y = y_, .x = x_, .weights = *weights});
+      linear_backward_input(s, {.dx = dx_, .dy = dy_, .weights = *weights});
+      y.push_back(values(y_));
+      dx.push_back(values(dx_));
+    }
+    EXPECT_EQ(y[0], y[1]);
+    EXPECT_EQ(dx[0], dx[1]);
+  }
+}
+
+TEST(Linear, RefusesWrongShapes) {
+  Stream s;
+  LinearWeights weights(8, 4, DType::f32, Use::inference);
+  const Tensor x = Tensor::zeros(DType::f32, 3, 4), y(DType::f32, 3, 8), narrow_x = Tensor::zeros(DType::f32, 3, 5);
+  EXPECT_THROW(weights.update(s, x), std::invalid_argument);
+  EXPECT_THROW(linear_forward(s, {.y = y, .x = narrow_x, .weights = weights}), std::invalid_argument);
+  EXPECT_THROW(linear_forward(s, {.y = y, .x = Tensor::zeros(DType::bf16, 3, 4), .weights = weights}),
+               std::invalid_argument);
+  EXPECT_THROW(linear_forward(s, {.y = x, .x = x, .weights = weights}), std::invalid_argument);
+  EXPECT_THROW(linear_backward_input(s, {.dx = x, .dy = y, .weights = weights}), std::invalid_argument);
+  EXPECT_THROW(linear_backward_weight(s, {.dw = x, .dy = y, .x = x}), std::invalid_argument);
+}
+
+}  // namespace
+}  // namespace aid::test

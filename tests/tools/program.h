@@ -1,0 +1,30 @@
+// Runs the program as a user does: what it prints, and its exit status.
+#pragma once
+
+#include <sys/wait.h>
+
+#include <cstdlib>
+#include <string>
+
+#include "io/file.h"
+#include "tests/io/test_files.h"
+
+namespace aid::tools::test {
+
+struct Outcome {
+  int status = -1;
+  std::string out, err;
+};
+
+// arguments: as in a shell. stdout_to: where stdout goes instead of into Outcome::out.
+inline Outcome run_aid(const std::string& arguments, const std::string& stdout_to = "") {
+  const io::test::TemporaryFolder folder;
+  const std::string out = stdout_to.empty() ? (folder / "out").string() : stdout_to, err = (folder / "err").string();
+  const std::string command = AID_PROGRAM " " + arguments + " >'" + out + "' 2>'" + err + "'";
+  const int status = std::system(command.c_str());
+  return {.status = WIFEXITED(status) ? WEXITSTATUS(status) : -1,
+          .out = stdout_to.empty() ? io::read_text(out) : "",
+          .err = io::read_text(err)};
+}
+
+}  // namespace aid::tools::test

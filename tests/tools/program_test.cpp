@@ -1,0 +1,268 @@
+#include "tests/tools/program.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "tokenizer/tokenizer.h"
+
+namespace aid::tools {
+namespace {
+
+namespace fs = std::filesystem;
+using io::test::contains;
+using io::test::put;
+using io::test::TemporaryFolder;
+using nlohmann::json;
+using test::Outcome;
+using test::run_aid;
+
+const std::string kModel = AID_SOURCE_DIR "/tests/golden/hf/bert";
+
+std::vector<std::string> lines(const std::string& text) {
+  std::istringstream in(text);
+  std::vector<std::string> result;
+  for (std::string line; std::getline(in, line);) result.push_back(line);
+  return result;
+}
+
+std::string quoted(const fs::path& path) { return "'" + path.string() + "'"; }
+
+// A labelled folder with one text per label.
+void put_data(const fs::path& folder) {
+  put(folder / "contrato/1.txt", "el contrato de la norma");
+  put(folder / "ley/1.txt", "la ley y el acta");
+  put(folder / "resolución/1.txt", "resolver no haber");
+}
+
+TEST(Program, WrongUsageIsTwo) {
+  for (const char* arguments : {"", "nonsense", "predict", "predict model", "eval model dir --precision f16",
+                                "predict m p --format xml", "predict m p --long middle", "predict m p --threads -1"}) {
+    const Outcome run = run_aid(arguments);
+    EXPECT_EQ(run.status, 2) << arguments;
+    EXPECT_EQ(run.out, "") << arguments;
+    EXPECT_NE(run.err, "") << arguments;
+  }
+}
+
+TEST(Program, HelpHasAnExample) {
+  EXPECT_EQ(run_aid("--help").status, 0);
+  for (const char* command : {"eval", "predict", "tokenize", "info"}) {
+    const Outcome run = run_aid(std::string(command) + " --help");
+    EXPECT_EQ(run.status, 0);
+    EXPECT_TRUE(contains(run.out, std::string("aid ") + command + " modelo") ||
+                contains(run.out, "| aid " + std::string(command)));
+    EXPECT_EQ(run.err, "");
+  }
+}
+
+TEST(Program, ThereIsNoCudaInThisBuild) {
+  const Outcome run = run_aid("predict " + kModel + " x --device cuda");
+  EXPECT_EQ(run.status, 2);
+  EXPECT_TRUE(contains(run.err, "this build computes on the CPU only"));
+}
+
+TEST(Program, AMissingModelIsNamed) {
+  const TemporaryFolder folder;
+  put(folder / "a.txt", "la ley");
+  const Outcome run = run_aid("predict " + quoted(folder / "nothing") + " " + quoted(folder / "a.txt"));
+  EXPECT_EQ(run.status, 2);
+  EXPECT_TRUE(contains(run.err, (folder / "nothing").string()));
+  EXPECT_EQ(run.out, "");
+}
+
+TEST(Predict, OneJsonLineAFileInOrder) {
+  const TemporaryFolder folder;
+  put(folder / "d/b.txt", "la ley");
+  put(folder / "d/a.txt", "el contrato");
+  put(folder / "d/sub/c.TXT", "la norma");
+  put(folder / "d/.hidden.txt", "no");
+  put(folder / "d/image.png", "no text");
+  put(folder / "first.md", "named, so it is read");
+  const Outcome run = run_aid("predict " + kModel + " " + quoted(folder / "first.md") + " " + quoted(folder / "d"));
+  EXPECT_EQ(run.status, 0) << run.err;
+  EXPECT_TRUE(contains(run.err, "image.png: not a .txt file, left out"));
+  const auto found = lines(run.out);
+  ASSERT_EQ(found.size(), 4u) << run.out;
+  const char* expected[] = {"first.md", "d/a.txt", "d/b.txt", "d/sub/c.TXT"};
+  for (size_t i = 0; i < 4; ++i) {
+    EXPECT_TRUE(found[i].starts_with("{\"file\":")) << found[i];
+    const json line = json::parse(found[i]);
+    EXPECT_EQ(line["file"], (folder / expected[i]).string());
+    double sum = 0, best = 0;
+    for (const auto& [label, score] : line["scores"].items()) {
+      sum += score.get<double>();
+      best = std::max(best, score.get<double>());
+    }
+    EXPECT_NEAR(sum, 1, 1e-5);
+    EXPECT_EQ(line["score"], best);
+    EXPECT_EQ(line["scores"][line["label"].get<std::string>()], best);
+    EXPECT_EQ(line["scores"].size(), 3u);
+  }
+}
+
+TEST(Predict, CsvHasAHeader) {
+  const TemporaryFolder folder;
+  put(folder / "a, b.txt", "la ley");
+  const Outcome run = run_aid("predict " + kModel + " " + quoted(folder / "a, b.txt") + " --format csv");
+  EXPECT_EQ(run.status, 0) << run.err;
+  const auto found = lines(run.out);
+  ASSERT_EQ(found.size(), 2u);
+  EXPECT_EQ(found[0], "file,label,score,scores.contrato,scores.ley,scores.resolución");
+  EXPECT_TRUE(found[1].starts_with("\"" + (folder / "a, b.txt").string() + "\",")) << found[1];
+}
+
+TEST(Predict, PathsComeFromStdinToo) {
+  const TemporaryFolder folder;
+  put(folder / "a.txt", "la ley");
+  put(folder / "list", (folder / "a.txt").string() + "\n\n" + (folder / "a.txt").string() + "\n");
+  const Outcome run = run_aid("predict " + kModel + " - <" + quoted(folder / "list"));
+  EXPECT_EQ(run.status, 0) << run.err;
+  EXPECT_EQ(lines(run.out).size(), 2u);
+}
+
+TEST(Predict, StrayFilesAreNamedCountedAndOne) {
+  const TemporaryFolder folder;
+  put(folder / "d/a.txt", "la ley");
+  put(folder / "d/b.txt", std::string("\x7f"
+                                      "ELF\0\0\0\1",
+                                      8));
+  put(folder / "d/c.txt", "  \n");
+  put(folder / "d/d.txt", "la norma");
+  const Outcome run =
+      run_aid("predict " + kModel + " " + quoted(folder / "d") + " " + quoted(folder / "gone.txt") + " --quiet");
+  EXPECT_EQ(run.status, 1);
+  EXPECT_EQ(lines(run.out).size(), 2u);
+  EXPECT_TRUE(contains(run.err, (folder / "d/b.txt").string() + ": "));
+  EXPECT_TRUE(contains(run.err, (folder / "d/c.txt").string() + ": "));
+  EXPECT_TRUE(contains(run.err, (folder / "gone.txt").string() + ": "));
+  EXPECT_TRUE(contains(run.err, "3 of 5 files could not be read"));
+}
+
+TEST(Predict, NothingToClassifyIsTwo) {
+  const TemporaryFolder folder;
+  const Outcome run = run_aid("predict " + kModel + " " + quoted(folder.path()));
+  EXPECT_EQ(run.status, 2);
+  EXPECT_TRUE(contains(run.err, "no file to classify"));
+}
+
+// What a document says never becomes a special token unless the user trusts it.
+TEST(Predict, SpecialTokensInTextAreASwitch) {
+  const TemporaryFolder folder;
+  put(folder / "a.txt", "la [SEP] ley");
+  const std::string arguments = "predict " + kModel + " " + quoted(folder / "a.txt") + " --quiet";
+  const Outcome off = run_aid(arguments), on = run_aid(arguments + " --special-tokens-in-text");
+  EXPECT_NE(off.out, on.out);
+}
+
+TEST(Predict, QuietSaysNothing) {
+  const TemporaryFolder folder;
+  put(folder / "a.txt", "la ley");
+  const Outcome run = run_aid("predict " + kModel + " " + quoted(folder / "a.txt") + " --quiet");
+  EXPECT_EQ(run.err, "");
+  EXPECT_EQ(run.status, 0);
+}
+
+TEST(Predict, AFullDiskIsTold) {
+  const TemporaryFolder folder;
+  put(folder / "a.txt", "la ley");
+  const Outcome run = run_aid("predict " + kModel + " " + quoted(folder / "a.txt"), "/dev/full");
+  EXPECT_EQ(run.status, 1);
+  EXPECT_TRUE(contains(run.err, "the results could not be written to stdout"));
+}
+
+TEST(Predict, ProfileWritesATableAndATrace) {
+  const TemporaryFolder folder;
+  put(folder / "a.txt", "la ley");
+  const Outcome run =
+      run_aid("predict " + kModel + " " + quoted(folder / "a.txt") + " --profile " + quoted(folder / "trace.json"));
+  EXPECT_EQ(run.status, 0) << run.err;
+  EXPECT_TRUE(contains(run.err, "measured peak: "));
+  EXPECT_TRUE(contains(run.err, "attention"));
+  EXPECT_EQ(lines(run.out).size(), 1u);
+  const json trace = json::parse(io::read_text(folder / "trace.json"));
+  EXPECT_GT(trace["traceEvents"].size(), 5u);
+  for (const char* key : {"name", "ph", "ts", "dur", "pid", "tid"})
+    EXPECT_TRUE(trace["traceEvents"][0].contains(key)) << key;
+}
+
+TEST(Eval, TableOnStdoutAndJson) {
+  const TemporaryFolder folder;
+  const fs::path data = folder / "data_v7/val";
+  put_data(data);
+  const Outcome run = run_aid("eval " + kModel + " " + quoted(data) + " --json " + quoted(folder / "m.json"));
+  EXPECT_EQ(run.status, 0) << run.err;
+  EXPECT_TRUE(contains(run.out, "contrato"));
+  EXPECT_TRUE(contains(run.out, "accuracy"));
+  const json report = json::parse(io::read_text(folder / "m.json"));
+  EXPECT_EQ(report["kind"], "beto");
+  EXPECT_EQ(report["data"]["version"], 7);
+  EXPECT_EQ(report["data"]["texts"], 3);
+  EXPECT_EQ(report["data"]["sha256"].get<std::string>().size(), 64u);
+  EXPECT_GE(report["metrics"]["accuracy"].get<double>(), 0);
+}
+
+TEST(Eval, UnreadableFilesAreOne) {
+  const TemporaryFolder folder;
+  put_data(folder.path());
+  put(folder / "ley/2.txt", std::string("\0\0\0\0", 4));
+  put(folder / "ley/notes.pdf", "x");
+  const Outcome run = run_aid("eval " + kModel + " " + quoted(folder.path()));
+  EXPECT_EQ(run.status, 1);
+  EXPECT_TRUE(contains(run.err, "ley/2.txt: "));
+  EXPECT_TRUE(contains(run.err, "1 of 4 files could not be read"));
+  EXPECT_TRUE(contains(run.err, "ley/notes.pdf: left out: not a .txt file"));
+}
+
+TEST(Eval, LabelsThatTheModelLacksAreListed) {
+  const TemporaryFolder folder;
+  put_data(folder.path());
+  put(folder / "acta/1.txt", "el acta");
+  put(folder / "bando/1.txt", "el bando");
+  const Outcome run = run_aid("eval " + kModel + " " + quoted(folder.path()));
+  EXPECT_EQ(run.status, 2);
+  EXPECT_TRUE(contains(run.err, "the model does not know the labels acta, bando; it knows contrato, ley, resolución"));
+}
+
+TEST(Eval, AFolderMayLackLabels) {
+  const TemporaryFolder folder;
+  put_data(folder.path());
+  fs::remove_all(folder / "contrato");
+  EXPECT_EQ(run_aid("eval " + kModel + " " + quoted(folder.path())).status, 0);
+}
+
+TEST(Tokenize, LinesAsTheTokenizerGivesThem) {
+  const TemporaryFolder folder;
+  put(folder / "in", "La norma.\n\nartículo\n");
+  const Outcome run = run_aid("tokenize " + kModel + " " + quoted(folder / "in"));
+  EXPECT_EQ(run.status, 0) << run.err;
+  const auto found = lines(run.out);
+  ASSERT_EQ(found.size(), 3u);
+  EXPECT_EQ(json::parse(found[1]), json::parse(R"({"ids":[2,3],"offsets":[[0,0],[0,0]]})"));
+  const auto expected = tokenizer::Tokenizer::load(kModel).encode("La norma.").front();
+  const json first = json::parse(found[0]);
+  EXPECT_EQ(first["ids"].get<std::vector<int32_t>>(), expected.ids);
+  EXPECT_EQ(first["offsets"][3], (json{8, 9}));
+  EXPECT_EQ(run_aid("tokenize " + kModel + " <" + quoted(folder / "in")).out, run.out);
+}
+
+TEST(Tokenize, JsonlHoldsLineEnds) {
+  const TemporaryFolder folder;
+  put(folder / "in", "{\"text\": \"la\\nley\"}\n{\"text\": 5}\n");
+  const Outcome run = run_aid("tokenize " + kModel + " --jsonl " + quoted(folder / "in"));
+  EXPECT_EQ(run.status, 2);
+  EXPECT_TRUE(contains(run.err, "in:2: \"text\" is a JSON number"));
+}
+
+TEST(Info, SaysWhatThereIs) {
+  const Outcome run = run_aid("info " + kModel);
+  EXPECT_EQ(run.status, 0) << run.err;
+  for (const char* part :
+       {"instruction set", "oneDNN", "cores", "beto", "3: contrato, ley, resolución", "118 tokens"}) {
+    EXPECT_TRUE(contains(run.out, part));
+  }
+}
+
+}  // namespace
+}  // namespace aid::tools

@@ -1,0 +1,207 @@
+#include <cstdio>
+#include <memory>
+
+#include "io/file.h"
+#include "tools/commands.h"
+#include "tools/options.h"
+#include "train/fine_tune.h"
+#include "train/interrupt.h"
+
+namespace aid::tools {
+namespace {
+
+using train::FineTuneOptions;
+
+struct TrainOptions {
+  CommonOptions common;
+  FineTuneOptions run;
+};
+
+int run_training(const TrainOptions& options, const std::string& command) {
+  FineTuneOptions run = options.run;
+  run.precision = options.common.precision;
+  train::Progress progress(options.common.progress_style());
+  Stream stream(options.common.stream());
+  const DType compute = train::compute_type(run.precision, stream);
+  progress.note(command + " on " + describe(stream, compute));
+
+  ProfileSession profile(options.common.profile, stream);
+  const train::InterruptScope interrupts;
+  const train::FineTuneResult result = train::fine_tune(stream, run, progress, train::interrupt_requested);
+  profile.report(compute);
+  if (result.outcome == train::Trainer::Outcome::interrupted) {
+    progress.warn("interrupted after step " + std::to_string(result.step) + " of " +
+                  std::to_string(result.total_steps) +
+                  ", which is saved. The same command with --resume goes on from there");
+    return kInterrupted;
+  }
+  progress.note(run.out.string() + ": the weights of step " + std::to_string(result.best_step) +
+                (result.stopped_early ? ", stopped early at step " + std::to_string(result.step) : ""));
+  const std::string table = io::read_text(run.out / train::kValidationTable);
+  std::fwrite(table.data(), 1, table.size(), stdout);
+  return kDone;
+}
+
+void add_folders(CLI::App& app, FineTuneOptions& run) {
+  app.add_option("--train", run.train, "Texts to learn from: DIR/LABEL/*.txt")->required()->type_name("DIR");
+  app.add_option("--val", run.val, "Texts that decide which weights are best")->required()->type_name("DIR");
+  app.add_option("--out", run.out, "The model's folder, made when all is done")->required()->type_name("DIR");
+  app.add_option("--model", run.model,
+                 "Pretrained model: a Hugging Face folder with config.json, weights and tokenizer")
+      ->required()
+      ->type_name("DIR");
+  app.add_flag_callback(
+      "--from-scratch", [&run] { run.start = train::TrainingStart::From::scratch; },
+      "Begin with random weights: --model needs config.json and the tokenizer only");
+  CLI::Option* resume = app.add_flag_callback(
+      "--resume", [&run] { run.existing = FineTuneOptions::Existing::resume; },
+      "Go on with an interrupted run, bit for bit; the options must be the same");
+  app.add_flag_callback(
+         "--overwrite", [&run] { run.existing = FineTuneOptions::Existing::overwrite; },
+         "Replace the model and discard the interrupted run that are there")
+      ->excludes(resume);
+}
+
+void add_texts(CLI::App& app, FineTuneOptions& run) {
+  app.add_option_function<std::string>(
+         "--long", [&run](const std::string& name) { run.texts.policy = *train::long_policy_from_name(name); },
+         "What of a text longer than --max-length is read: its head, its tail, head-tail (128 tokens of the head, the "
+         "rest from the tail), or all in overlapping windows whose logits are averaged")
+      ->check(CLI::IsMember({"head", "tail", "head-tail", "windows"}))
+      ->type_name("")
+      ->default_str(name_of(run.texts.policy));
+  app.add_option("--max-length", run.texts.max_length,
+                 "Tokens of a sequence, [CLS] and [SEP] included; 0: 512, or what the model takes where that is less")
+      ->type_name("N");
+  app.add_option("--stride", run.texts.stride, "windows: tokens that neighbours share")->type_name("N");
+  app.add_option("--max-windows", run.texts.max_windows, "windows: at most so many a text, 0: any number")
+      ->type_name("N");
+  app.add_option_function<std::string>(
+         "--strip-accents",
+         [&run](const std::string& value) {
+           if (value != "config") run.strip_accents = value == "on";
+         },
+         "Whether the tokenizer strips accents: as its config says, on, or off. BETO uncased never saw accents in its "
+         "pretraining, though its config keeps them")
+      ->check(CLI::IsMember({"config", "on", "off"}))
+      ->type_name("")
+      ->default_str("config");
+  app.add_flag("--nfc", run.nfc,
+               "Compose letters and accents (Unicode NFC) before the tokenizer; the model remembers it");
+}
+
+void add_recipe(CLI::App& app, train::Recipe& recipe, FineTuneOptions& run) {
+  using Order = train::BatchPlanOptions::Order;
+  app.add_option("--epochs", recipe.epochs)->type_name("N");
+  app.add_option("--lr", recipe.lr, "Highest learning rate")->type_name("X");
+  app.add_option("--batch-size", recipe.batch_size, "Texts")->type_name("N");
+  app.add_option("--gradient-accumulation", recipe.gradient_accumulation,
+                 "An optimizer step takes so many batches; its loss is the mean over all their texts")
+      ->type_name("N");
+  app.add_option("--token-budget", recipe.token_budget,
+                 "Above 0: an optimizer step takes texts up to so many tokens, instead of --batch-size")
+      ->type_name("N");
+  app.add_flag_callback(
+      "--group-by-length", [&recipe] { recipe.order = Order::group_by_length; },
+      "Texts of a step have similar lengths; the longest comes first");
+  app.add_option_function<std::string>(
+         "--schedule", [&recipe](const std::string& name) { recipe.schedule = *train::schedule_from_name(name); },
+         "Of the learning rate after the warm-up")
+      ->check(CLI::IsMember({"linear", "cosine", "constant"}))
+      ->type_name("")
+      ->default_str(name_of(recipe.schedule));
+  app.add_option("--warmup-ratio", recipe.warmup_ratio, "Share of all steps")->type_name("X");
+  app.add_option("--warmup-steps", recipe.warmup_steps, "Above 0: instead of the ratio")->type_name("N");
+  app.add_option("--weight-decay", recipe.weight_decay, "Not of biases and LayerNorm")->type_name("X");
+  app.add_option("--adam-beta1", recipe.adam_beta1)->type_name("X");
+  app.add_option("--adam-beta2", recipe.adam_beta2)->type_name("X");
+  app.add_option("--adam-epsilon", recipe.adam_epsilon)->type_name("X");
+  app.add_option("--max-grad-norm", recipe.max_grad_norm, "Gradients are clipped to this L2 norm; 0: not")
+      ->type_name("X");
+  app.add_option("--label-smoothing", recipe.label_smoothing)->type_name("X");
+  app.add_option("--class-weights", run.class_weighting,
+                 "Weights of the classes in the loss: none, balanced (texts / classes / texts of the class), or a JSON "
+                 "file {\"label\": weight, ...}")
+      ->type_name("{none,balanced,FILE}");
+  app.add_option("--seed", recipe.seed)->type_name("N");
+}
+
+void add_evaluation(CLI::App& app, train::Recipe& recipe, FineTuneOptions& run) {
+  app.add_option_function<std::string>(
+         "--metric-for-best-model",
+         [&recipe](const std::string& name) { recipe.best_metric = *train::best_metric_from_name(name); },
+         "Of --val, decides which weights are kept; last: those of the last step")
+      ->check(CLI::IsMember({"accuracy", "macro-f1", "loss", "last"}))
+      ->type_name("")
+      ->default_str(name_of(recipe.best_metric));
+  app.add_option("--eval-every", recipe.eval_every, "Steps between evaluations; 0: after every epoch")->type_name("N");
+  app.add_option("--early-stopping", recipe.early_stopping,
+                 "Stop after so many evaluations without a better one; 0: never")
+      ->type_name("N");
+  app.add_option("--save-every", run.save_every, "Steps between checkpoints, besides every epoch's end; 0: none")
+      ->check(CLI::NonNegativeNumber.description(""))
+      ->type_name("N");
+  app.add_option("--keep-checkpoints", run.keep_checkpoints, "The newest so many, besides the best model")
+      ->check(CLI::PositiveNumber.description(""))
+      ->type_name("N");
+  app.add_option("--pass-tokens", run.tokens_per_pass,
+                 "Most tokens that go through the network at a time: bounds the memory, whatever the batch size")
+      ->check(CLI::PositiveNumber.description(""))
+      ->type_name("N");
+}
+
+struct Kind {
+  const char *name, *description;
+  nn::BertConfig::Architecture architecture;
+};
+constexpr Kind kKinds[] = {
+    {"beto", "Fine-tunes BETO or another BERT model", nn::BertConfig::Architecture::bert},
+    {"distilbeto", "Fine-tunes DistilBETO or another DistilBERT model", nn::BertConfig::Architecture::distilbert}};
+
+std::shared_ptr<TrainOptions> add_kind(CLI::App& app, const Kind& kind) {
+  const auto options = std::make_shared<TrainOptions>();
+  options->run.architecture = kind.architecture;
+  app.option_defaults()->always_capture_default();
+  app.set_config("--config", "",
+                 "TOML or INI file with any of these options, such as lr = 2e-5; the command line wins");
+  add_folders(app, options->run);
+  add_texts(app, options->run);
+  add_recipe(app, options->run.recipe, options->run);
+  add_evaluation(app, options->run.recipe, options->run);
+  add_common_options(app, options->common);
+  app.footer(
+      std::string("The defaults are the recipe that BETO's authors found best on document classification\n"
+                  "(github.com/gchaperon/beto-benchmarks, MLDoc). Training goes on in OUT.training, with checkpoints\n"
+                  "after every epoch; Ctrl-C finishes the step, saves, and tells how to resume.\n"
+                  "Example:\n  aid train ") +
+      kind.name +
+      " --train data_v1/text_dataset/train --val data_v1/text_dataset/val \\\n"
+      "      --model beto --out modelo_v1\n"
+      "Exit status: 0 done, 1 training diverged, 2 wrong usage or bad input, 130 interrupted");
+  return options;
+}
+
+}  // namespace
+
+Command add_train(CLI::App& program) {
+  CLI::App* app = program.add_subcommand("train", "Fine-tunes a pretrained model on folders of texts");
+  app->require_subcommand(1);
+  struct Choice {
+    CLI::App* app;
+    std::string name;
+    std::shared_ptr<TrainOptions> options;
+  };
+  std::vector<Choice> choices;
+  for (const Kind& kind : kKinds) {
+    CLI::App* kind_app = app->add_subcommand(kind.name, kind.description);
+    choices.push_back({kind_app, kind.name, add_kind(*kind_app, kind)});
+  }
+  return {app, [choices]() -> int {
+            for (const Choice& choice : choices) {
+              if (choice.app->parsed()) return run_training(*choice.options, choice.name);
+            }
+            return kBadInput;
+          }};
+}
+
+}  // namespace aid::tools

@@ -1,0 +1,23 @@
+#include "train/classifier.h"
+
+#include "train/bert_classifier.h"
+
+namespace aid::train {
+
+DType compute_type(Precision precision, const Stream& stream) {
+  switch (precision) {
+    case Precision::f32:
+      return DType::f32;
+    case Precision::bf16:
+      return DType::bf16;
+    case Precision::best:
+      break;
+  }
+  return stream.target() == Target::cpu_avx512_bf16 ? DType::bf16 : DType::f32;
+}
+
+std::unique_ptr<Classifier> open_classifier(const std::filesystem::path& folder, const OpenOptions& options) {
+  return open_bert_classifier(folder, options);
+}
+
+}  // namespace aid::train

@@ -1,0 +1,49 @@
+#include "train/run_log.h"
+
+#include <cerrno>
+#include <cstdarg>
+#include <cstring>
+
+#include "io/error.h"
+
+namespace aid::train {
+namespace {
+
+[[noreturn]] void fail(const std::filesystem::path& path, const char* what) {
+  throw io::Error(path.string() + ": " + what + ": " + std::strerror(errno));
+}
+
+}  // namespace
+
+RunLog::RunLog(const std::filesystem::path& path, int64_t bytes) : path_(path) {
+  std::error_code error;
+  if (const auto size = std::filesystem::file_size(path, error); error || static_cast<int64_t>(size) < bytes) bytes = 0;
+  if (bytes > 0) std::filesystem::resize_file(path, static_cast<uintmax_t>(bytes));
+  file_.reset(std::fopen(path.c_str(), bytes > 0 ? "ae" : "we"));
+  if (file_ == nullptr) fail(path, "cannot write the log");
+  bytes_ = bytes;
+  if (bytes == 0) {
+    write("step,epoch,loss,lr,grad_norm,tokens_per_second,val_loss,val_accuracy,val_macro_f1\n");
+  }
+}
+
+void RunLog::add(const StepLine& line) {
+  write("%lld,%.6g,%.9g,%.9g,%.9g,%.0f,,,\n", static_cast<long long>(line.step), line.epoch, line.loss, line.lr,
+        line.grad_norm, line.tokens_per_second);
+}
+
+void RunLog::add(int64_t step, const Metrics& validation) {
+  write("%lld,,,,,,%.9g,%.9g,%.9g\n", static_cast<long long>(step), validation.log_loss, validation.accuracy,
+        validation.macro.f1);
+}
+
+void RunLog::write(const char* format, ...) {
+  std::va_list arguments;
+  va_start(arguments, format);
+  const int written = std::vfprintf(file_.get(), format, arguments);
+  va_end(arguments);
+  if (written < 0 || std::fflush(file_.get()) != 0) fail(path_, "cannot write the log");
+  bytes_ += written;
+}
+
+}  // namespace aid::train

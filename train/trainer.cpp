@@ -1,0 +1,303 @@
+#include "train/trainer.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <numeric>
+#include <stdexcept>
+
+#include "io/file.h"
+#include "kernels/rows/cross_entropy.h"
+#include "kernels/update/adamw.h"
+#include "kernels/update/global_norm.h"
+#include "train/text_batch.h"
+
+namespace aid::train {
+namespace {
+
+// Dropout tells the sequences of a step apart by 16 bits.
+constexpr int64_t kMaxSequencesPerStep = int64_t{1} << 16;
+
+double value_of(BestMetric metric, const Metrics& metrics) {
+  switch (metric) {
+    case BestMetric::macro_f1:
+      return metrics.macro.f1;
+    case BestMetric::loss:
+      return metrics.log_loss;
+    case BestMetric::accuracy:
+    case BestMetric::last:
+      break;
+  }
+  return metrics.accuracy;
+}
+
+bool better(BestMetric metric, double value, double best) {
+  switch (metric) {
+    case BestMetric::loss:
+      return value < best;
+    case BestMetric::last:
+      return true;
+    case BestMetric::accuracy:
+    case BestMetric::macro_f1:
+      break;
+  }
+  return value > best;
+}
+
+std::map<std::string, double> numbers_of(const Metrics& metrics) {
+  return {{"accuracy", metrics.accuracy},
+          {"accuracy_low", metrics.accuracy_low},
+          {"accuracy_high", metrics.accuracy_high},
+          {"macro_f1", metrics.macro.f1},
+          {"weighted_f1", metrics.weighted.f1},
+          {"loss", metrics.log_loss},
+          {"calibration_error", metrics.calibration_error}};
+}
+
+std::string format(const char* pattern, double value) {
+  char text[64];
+  std::snprintf(text, sizeof text, pattern, value);
+  return text;
+}
+
+Schedule schedule_of(const Recipe& recipe, int64_t total_steps) {
+  return {.shape = recipe.schedule,
+          .warmup_steps = Schedule::warmup(recipe.warmup_steps, recipe.warmup_ratio, total_steps),
+          .total_steps = total_steps};
+}
+
+}  // namespace
+
+Trainer::Trainer(TrainerSetup setup)
+    : setup_(std::move(setup)),
+      train_lengths_(text_lengths(setup_.train.texts)),
+      val_lengths_(text_lengths(setup_.val.texts)),
+      moments_(setup_.network.parameters()) {
+  check(setup_.recipe);
+  for (int64_t epoch = 0; epoch < setup_.recipe.epochs; ++epoch) {
+    const std::vector<Step> steps = plan(epoch);
+    for (const Step& step : steps) {
+      int64_t sequences = 0;
+      for (const int32_t text : step) {
+        sequences += setup_.train.texts.first_sequence[text + 1] - setup_.train.texts.first_sequence[text];
+      }
+      if (sequences <= kMaxSequencesPerStep) continue;
+      throw std::invalid_argument("an optimizer step has " + std::to_string(sequences) + " sequences, at most " +
+                                  std::to_string(kMaxSequencesPerStep) +
+                                  " are possible: lower --batch-size, --gradient-accumulation or --token-budget");
+    }
+    steps_of_epoch_.push_back(static_cast<int64_t>(steps.size()));
+  }
+  total_steps_ = std::accumulate(steps_of_epoch_.begin(), steps_of_epoch_.end(), int64_t{0});
+  schedule_ = schedule_of(setup_.recipe, total_steps_);
+}
+
+void Trainer::resume() { state_ = setup_.checkpoints.read(setup_.network.parameters(), moments_); }
+
+Trainer::Outcome Trainer::run() {
+  log_ = std::make_unique<RunLog>(setup_.checkpoints.log_file(), state_.log_bytes);
+  setup_.network.update_weights(setup_.stream);
+  if (state_.evaluation_due && !evaluate()) return Outcome::interrupted;
+  setup_.progress.begin("training", total_steps_, state_.step);
+
+  std::vector<Step> steps;
+  int64_t planned_epoch = -1;
+  while (state_.step < total_steps_ && !state_.stopped_early) {
+    if (planned_epoch != state_.epoch) steps = plan(planned_epoch = state_.epoch);
+    run_step(steps[static_cast<size_t>(state_.step_in_epoch)]);
+    const bool epoch_ended = ++state_.step_in_epoch == static_cast<int64_t>(steps.size());
+    if (epoch_ended) {
+      ++state_.epoch;
+      state_.step_in_epoch = 0;
+    }
+    const int64_t eval_every = setup_.recipe.eval_every;
+    state_.evaluation_due =
+        state_.step == total_steps_ || (eval_every > 0 ? state_.step % eval_every == 0 : epoch_ended);
+    const bool interrupted = setup_.stop_requested() || (state_.evaluation_due && !evaluate());
+    if (interrupted || epoch_ended || state_.stopped_early ||
+        (setup_.save_every > 0 && state_.step % setup_.save_every == 0)) {
+      save();
+    }
+    if (interrupted) return Outcome::interrupted;
+  }
+  setup_.progress.end();
+  return Outcome::finished;
+}
+
+std::vector<Step> Trainer::plan(int64_t epoch) const {
+  const Recipe& recipe = setup_.recipe;
+  return plan_epoch(train_lengths_,
+                    {.order = recipe.order,
+                     .texts_per_step = recipe.batch_size * recipe.gradient_accumulation,
+                     .tokens_per_step = recipe.token_budget,
+                     .seed = recipe.seed},
+                    epoch);
+}
+
+// One optimizer step, its line in the log and on the progress bar.
+void Trainer::run_step(const Step& texts) {
+  const auto begin = std::chrono::steady_clock::now();
+  const double lr = setup_.recipe.lr * schedule_.factor(state_.step);
+  const Gradient gradient = compute_gradient(texts);
+  require_finite("loss", gradient.loss);
+  require_finite("gradient's norm", gradient.norm);
+  update(gradient.norm, lr);
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+
+  const double epoch =
+      static_cast<double>(state_.epoch) + static_cast<double>(state_.step_in_epoch + 1) /
+                                              static_cast<double>(steps_of_epoch_[static_cast<size_t>(state_.epoch)]);
+  const double tokens_per_second = static_cast<double>(gradient.tokens) / seconds;
+  ++state_.step;
+  log_->add({.step = state_.step,
+             .epoch = epoch,
+             .loss = gradient.loss,
+             .lr = lr,
+             .grad_norm = gradient.norm,
+             .tokens_per_second = tokens_per_second});
+  // Averages over about ten steps: single ones jump.
+  shown_loss_ = shown_loss_ ? 0.9 * *shown_loss_ + 0.1 * gradient.loss : gradient.loss;
+  setup_.progress.update(state_.step, format("epoch %.2f, ", epoch) + format("loss %.4f, ", *shown_loss_) +
+                                          short_number(tokens_per_second) + "tokens/s");
+}
+
+Trainer::Gradient Trainer::compute_gradient(const Step& texts) {
+  const std::vector<float>& weights = setup_.recipe.class_weights;
+  float total_weight = 0;
+  for (const int32_t text : texts) {
+    total_weight += weights.empty() ? 1.0f : weights[static_cast<size_t>(setup_.train.labels[text])];
+  }
+  Gradient gradient;
+  int64_t sequences = 0;
+  for (const MicroBatch& part : split_step(texts, train_lengths_, setup_.tokens_per_pass)) {
+    const auto part_texts =
+        std::span(texts).subspan(static_cast<size_t>(part.begin), static_cast<size_t>(part.end - part.begin));
+    const TextBatch batch = make_batch(setup_.train.texts, part_texts, sequences);
+    std::vector<int32_t> labels;
+    for (const int32_t text : part_texts) labels.push_back(setup_.train.labels[text]);
+    gradient.loss += forward_backward(batch, labels, total_weight);
+    gradient.tokens += batch.tokens.tokens();
+    sequences += batch.tokens.sequences();
+  }
+  std::vector<CSpan> gradients;
+  for (const nn::Parameter& parameter : setup_.network.parameters()) {
+    if (parameter.trainable) gradients.push_back(parameter.gradient);
+  }
+  gradient.norm = global_norm(setup_.stream, gradients);
+  return gradient;
+}
+
+// Returns this part's share of the step's loss.
+double Trainer::forward_backward(const TextBatch& batch, std::span<const int32_t> labels, float total_weight) {
+  Stream& s = setup_.stream;
+  const Recipe& recipe = setup_.recipe;
+  const Span logits = setup_.network.forward_training(
+      s, batch.tokens, {.seed = recipe.seed, .step = static_cast<uint32_t>(state_.step)});
+  std::vector<float> pooled = pool_logits(logits, batch);
+  const Span text_logits = matrix(pooled.data(), batch.texts(), logits.cols);
+  float loss = 0;
+  CSpan class_weights;
+  if (!recipe.class_weights.empty()) class_weights = vector(recipe.class_weights.data(), logits.cols);
+  cross_entropy(s, {.loss = &loss,
+                    .dlogits = text_logits,
+                    .logits = text_logits,
+                    .labels = vector(labels.data(), batch.texts()),
+                    .class_weights = class_weights,
+                    .label_smoothing = static_cast<float>(recipe.label_smoothing),
+                    .total_weight = total_weight});
+  const std::vector<float> dlogits = unpool_gradient(text_logits, batch);
+  setup_.network.backward(s, matrix(dlogits.data(), batch.tokens.sequences(), logits.cols));
+  s.arena().release();
+  return loss;
+}
+
+void Trainer::update(double gradient_norm, double lr) {
+  const Recipe& recipe = setup_.recipe;
+  const auto parameters = setup_.network.parameters();
+  std::vector<AdamWTensor> tensors;
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    const nn::Parameter& parameter = parameters[i];
+    if (!parameter.trainable) continue;
+    tensors.push_back({.parameter = parameter.trained_value,
+                       .gradient = parameter.gradient,
+                       .m = moments_.m(i),
+                       .v = moments_.v(i),
+                       .weight_decay = parameter.decay ? static_cast<float>(recipe.weight_decay) : 0.0f});
+  }
+  const double scale = recipe.max_grad_norm > 0 ? std::min(1.0, recipe.max_grad_norm / (gradient_norm + 1e-6)) : 1.0;
+  adamw(setup_.stream, {.tensors = tensors,
+                        .lr = static_cast<float>(lr),
+                        .beta1 = static_cast<float>(recipe.adam_beta1),
+                        .beta2 = static_cast<float>(recipe.adam_beta2),
+                        .eps = static_cast<float>(recipe.adam_epsilon),
+                        .step = state_.step + 1,
+                        .gradient_scale = static_cast<float>(scale),
+                        .clear_gradients = true});
+  setup_.network.update_weights(setup_.stream);
+}
+
+void Trainer::require_finite(const char* what, double value) const {
+  if (std::isfinite(value)) return;
+  const auto checkpoint = setup_.checkpoints.newest();
+  throw std::runtime_error(
+      "training diverged: at step " + std::to_string(state_.step + 1) + " of " + std::to_string(total_steps_) +
+      " the " + what + " is " + format("%g", value) + ". Nothing of that step was kept; " +
+      (checkpoint ? "the last checkpoint is " + checkpoint->string() : "there is no checkpoint yet") +
+      ". Try a lower --lr, more --warmup-ratio, --max-grad-norm 1 or --precision f32");
+}
+
+bool Trainer::evaluate() {
+  Stream& s = setup_.stream;
+  const int64_t texts = setup_.val.texts.texts();
+  std::vector<int32_t> order(static_cast<size_t>(texts));
+  std::iota(order.begin(), order.end(), 0);
+  std::vector<float> probabilities;
+  setup_.progress.begin("evaluating", texts);
+  for (const MicroBatch& part : split_step(order, val_lengths_, setup_.tokens_per_pass)) {
+    if (setup_.stop_requested()) return false;
+    const auto part_texts =
+        std::span(order).subspan(static_cast<size_t>(part.begin), static_cast<size_t>(part.end - part.begin));
+    const TextBatch batch = make_batch(setup_.val.texts, part_texts, 0);
+    const Span logits = setup_.network.forward(s, batch.tokens);
+    const std::vector<float> pooled = pool_logits(logits, batch);
+    probabilities.resize(probabilities.size() + pooled.size());
+    cross_entropy(s, {.probabilities = matrix(probabilities.data() + (probabilities.size() - pooled.size()),
+                                              batch.texts(), logits.cols),
+                      .logits = matrix(pooled.data(), batch.texts(), logits.cols)});
+    s.arena().release();
+    setup_.progress.update(part.end, "");
+  }
+  for (const float p : probabilities) require_finite("probability of a validation text", p);
+  judge(compute_metrics({.labels = setup_.labels, .truth = setup_.val.labels, .probabilities = probabilities}));
+  state_.evaluation_due = false;
+  setup_.progress.begin("training", total_steps_, state_.step);
+  return true;
+}
+
+// Keeps the weights if they are the best so far, and counts towards stopping early.
+void Trainer::judge(const Metrics& metrics) {
+  const Recipe& recipe = setup_.recipe;
+  const double value = value_of(recipe.best_metric, metrics);
+  const bool best = !state_.best || better(recipe.best_metric, value, state_.best->value);
+  log_->add(state_.step, metrics);
+  setup_.progress.note("step " + std::to_string(state_.step) + ": validation accuracy " +
+                       format("%.4f", metrics.accuracy) + ", macro F1 " + format("%.4f", metrics.macro.f1) + ", loss " +
+                       format("%.4f", metrics.log_loss) + (best ? ", the best so far" : ""));
+  if (best) {
+    state_.best = {.step = state_.step, .value = value, .metrics = numbers_of(metrics)};
+    state_.evaluations_without_better = 0;
+    io::AtomicDirectory folder(setup_.checkpoints.best_folder(state_.step));
+    setup_.write_model(folder.path(), *state_.best, metrics);
+    folder.commit();
+  } else {
+    ++state_.evaluations_without_better;
+    state_.stopped_early = recipe.early_stopping > 0 && state_.evaluations_without_better >= recipe.early_stopping;
+  }
+}
+
+void Trainer::save() {
+  state_.log_bytes = log_->bytes();
+  setup_.checkpoints.write(state_, setup_.network.parameters(), moments_, setup_.keep_checkpoints);
+}
+
+}  // namespace aid::train
