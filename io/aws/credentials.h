@@ -1,0 +1,51 @@
+// The chain in which AWS programs look for credentials.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "io/aws/http.h"
+#include "io/aws/profile.h"
+#include "io/aws/signer.h"
+
+namespace aid::io::aws {
+
+// In this order: environment variables (not where the caller named a profile); the profile's role (role_arn with
+// source_profile or credential_source, by STS AssumeRole); a web identity (AssumeRoleWithWebIdentity); SSO's cached
+// token; the profile's keys; credential_process; the container's endpoint (ECS, EKS Pod Identity, SageMaker); the
+// instance's metadata (IMDSv2). The first that is set up is used: where it fails, the chain does not go on.
+class CredentialChain {
+ public:
+  CredentialChain(const Configuration& configuration, HttpDriver& driver)
+      : configuration_(configuration), driver_(driver) {}
+
+  // Blocks; not on the driver's thread. Throws Error that says where was looked and what to do.
+  Credentials resolve();
+
+ private:
+  std::optional<Credentials> from_environment() const;
+  std::optional<Credentials> from_profile(const std::string& profile, int depth);
+  std::optional<Credentials> from_keys(const std::string& profile) const;
+  std::optional<Credentials> from_web_identity(const std::string& token_file, const std::string& role,
+                                               const std::string& session);
+  std::optional<Credentials> from_sso(const std::string& profile);
+  std::optional<Credentials> from_process(const std::string& profile) const;
+  std::optional<Credentials> from_container();
+  std::optional<Credentials> from_instance();
+  Credentials assume_role(const std::string& profile, const Credentials& source);
+  Credentials call_sts(const Pairs& form, const Credentials* signer, const std::string& source);
+  HttpAnswer fetch(HttpRequest request, int attempts, const std::string& what);
+
+  const Configuration& configuration_;
+  HttpDriver& driver_;
+};
+
+// The JSON that containers, the instance, SSO and processes answer with. `what` names it in errors, which show none of
+// the text.
+Credentials parse_credentials_json(const std::string& text, const std::string& what);
+
+// Whether credentials are to be renewed soon, or cannot be used any more without.
+enum class Freshness { fresh, renew_soon, renew_first };
+Freshness freshness_of(const Credentials& credentials, std::int64_t now);
+
+}  // namespace aid::io::aws
