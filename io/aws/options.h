@@ -21,8 +21,9 @@ struct ClientOptions {
   Addressing addressing = Addressing::automatic;
   bool dual_stack = false, fips = false, accelerate = false;
 
-  int max_attempts = 0;  // per call; 0: the environment's, or 8
-  int connections = 64;  // most calls in flight; throttling lowers it for a while
+  int max_attempts = 0;                   // per call; 0: the environment's, or 8
+  int connections = 64;                   // most calls in flight; throttling lowers it for a while
+  std::chrono::milliseconds backoff{50};  // before the first retry at most; doubles with each, to 20 s
   std::chrono::milliseconds connect_timeout{5'000};
   std::chrono::milliseconds stall_timeout{30'000};  // without a byte, on an open connection
 };
