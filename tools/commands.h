@@ -23,5 +23,6 @@ Command add_eval(CLI::App& program);
 Command add_predict(CLI::App& program);
 Command add_tokenize(CLI::App& program);
 Command add_info(CLI::App& program);
+Command add_results(CLI::App& program);
 
 }  // namespace aid::tools
