@@ -45,6 +45,11 @@ int attempts_of(const ClientOptions& options, const Configuration& configuration
   return attempts > 0 ? attempts : kUsualAttempts;
 }
 
+std::string bundle_of(const ClientOptions& options, const Configuration& configuration) {
+  if (!options.ca_bundle.empty()) return options.ca_bundle;
+  return configuration.variable("AWS_CA_BUNDLE").value_or(configuration.value("ca_bundle").value_or(""));
+}
+
 // What the service asks to wait: seconds, or milliseconds in its own header.
 milliseconds retry_after(const HttpAnswer& answer) {
   const auto number = [&](const char* name) -> long long {
@@ -95,26 +100,21 @@ Caller::Caller(const ClientOptions& options, Service service)
       custom_url_(options.endpoint_url.empty() ? configuration_.endpoint_url(service_.variable) : options.endpoint_url),
       max_attempts_(attempts_of(options, configuration_)),
       window_(std::max(1, options.connections)),
-      retry_tokens_(kRetryTokens) {
+      retry_tokens_(kRetryTokens),
+      driver_({.ca_bundle = bundle_of(options, configuration_), .connections = options.connections}) {
   if (region_.empty()) region_ = "us-east-1";  // S3 redirects to where a bucket is
-  const std::string bundle =
-      options.ca_bundle.empty()
-          ? configuration_.variable("AWS_CA_BUNDLE").value_or(configuration_.value("ca_bundle").value_or(""))
-          : options.ca_bundle;
-  driver_ = std::make_unique<HttpDriver>(HttpDriver::Options{.ca_bundle = bundle, .connections = options.connections});
 }
 
 Caller::~Caller() {
   cancel();
   // A renewal waits for its transfers, which the cancelling ends.
   std::promise<void> idle;
-  driver_->post([this, &idle] {
-    if (renewal_.joinable()) driver_->cancel_all();
+  driver_.post([this, &idle] {
+    if (renewal_.joinable()) driver_.cancel_all();
     idle.set_value();
   });
   idle.get_future().wait();
   if (renewal_.joinable()) renewal_.join();
-  driver_.reset();
 }
 
 std::int64_t Caller::now() const { return unix_now() + clock_offset_; }
@@ -163,10 +163,10 @@ void Caller::start(Call call, Done<HttpAnswer> done) {
       made.headers.emplace_back("x-amz-decoded-content-length", std::to_string(made.body->size()));
     }
   } catch (const std::exception& error) {
-    driver_->post([this, job, why = std::string(error.what())] { fail(job, "Body", why); });
+    driver_.post([this, job, why = std::string(error.what())] { fail(job, "Body", why); });
     return;
   }
-  driver_->post([this, job] {
+  driver_.post([this, job] {
     {
       const std::lock_guard lock(statistics_mutex_);
       ++statistics_.calls;
@@ -177,9 +177,9 @@ void Caller::start(Call call, Done<HttpAnswer> done) {
 }
 
 void Caller::cancel() {
-  driver_->post([this] {
+  driver_.post([this] {
     cancelled_ = true;
-    driver_->cancel_all();
+    driver_.cancel_all();
     pump();
   });
 }
@@ -219,11 +219,11 @@ void Caller::renew_credentials() {
     std::optional<Credentials> found;
     std::string why;
     try {
-      found = CredentialChain(configuration_, *driver_).resolve();
+      found = CredentialChain(configuration_, driver_).resolve();
     } catch (const std::exception& error) {
       why = error.what();
     }
-    driver_->post([this, found, why] {
+    driver_.post([this, found, why] {
       renewing_ = false;
       if (found) {
         credentials_ = found;
@@ -277,7 +277,10 @@ HttpRequest Caller::build(Job& job) {
   request.headers.emplace_back("user-agent", "aid");
   request.url = endpoint.url.scheme + "://" + endpoint.url.authority() + signable.path;
   if (!call.query.empty()) (request.url += '?') += encode_query(call.query);
-  if (call.body == nullptr) return request;
+  if (call.body == nullptr) {
+    if (call.method == "POST" || call.method == "PUT") request.headers.emplace_back("content-length", "0");
+    return request;
+  }
   if (!is_chunked(call.payload)) {
     request.body = std::make_shared<PlainReader>(call.body);
     return request;
@@ -304,7 +307,7 @@ void Caller::attempt(const JobPtr& job) {
     ++statistics_.attempts;
     if (request.body != nullptr) statistics_.bytes_sent += static_cast<long long>(request.body->size());
   }
-  driver_->start(std::move(request), job->call.receiver, [this, job](HttpAnswer answer) {
+  driver_.start(std::move(request), job->call.receiver, [this, job](HttpAnswer answer) {
     --in_flight_;
     on_answer(job, std::move(answer));
     pump();
@@ -427,7 +430,7 @@ void Caller::again(const JobPtr& job, Kind kind, const HttpAnswer& answer) {
   const double longest = std::min<double>(unit * std::ldexp(1.0, std::min(job->attempts - 1, 30)),
                                           static_cast<double>(kLongestWait.count()));
   const milliseconds jitter(static_cast<milliseconds::rep>(std::uniform_real_distribution<>(0, longest)(random_)));
-  driver_->post(
+  driver_.post(
       [this, job] {
         queue_.push_back(job);
         pump();

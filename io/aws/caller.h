@@ -66,7 +66,7 @@ class Caller {
   void cancel();
   Statistics statistics() const;
   const std::string& region() const { return region_; }
-  bool is_driver_thread() const { return driver_->on_driver_thread(); }
+  bool is_driver_thread() const { return driver_.on_driver_thread(); }
 
  private:
   struct Job;
@@ -108,7 +108,7 @@ class Caller {
   Statistics statistics_;
 
   std::thread renewal_;
-  std::unique_ptr<HttpDriver> driver_;  // last: its thread ends before what it uses goes
+  HttpDriver driver_;  // last: its thread ends before what it uses goes
 };
 
 }  // namespace aid::io::aws

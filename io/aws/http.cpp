@@ -124,6 +124,7 @@ class HttpDriver::Loop {
   explicit Loop(Options options);
   ~Loop();
 
+  void stop();  // every `done` is called; before the destructor, while the driver can still be called
   void start(std::unique_ptr<Transfer> transfer);
   void post(std::function<void()> task, milliseconds delay);
   void cancel_all();
@@ -177,10 +178,13 @@ HttpDriver::Loop::Loop(Options options) : options_(std::move(options)) {
   thread_ = std::thread([this] { run(); });
 }
 
-HttpDriver::Loop::~Loop() {
+void HttpDriver::Loop::stop() {
   stopping_ = true;
   post([] {}, milliseconds(0));
   thread_.join();
+}
+
+HttpDriver::Loop::~Loop() {
   for (CURL* handle : idle_) curl_easy_cleanup(handle);
   curl_multi_cleanup(multi_);
   ::close(wake_);
@@ -385,7 +389,7 @@ void HttpDriver::Loop::start(std::unique_ptr<Transfer> transfer) {
 }
 
 HttpDriver::HttpDriver(Options options) : loop_(std::make_unique<Loop>(std::move(options))) {}
-HttpDriver::~HttpDriver() = default;
+HttpDriver::~HttpDriver() { loop_->stop(); }
 
 bool HttpDriver::on_driver_thread() const { return std::this_thread::get_id() == loop_->thread_id(); }
 

@@ -1,9 +1,9 @@
 // Published vectors: aws-c-auth's signatures, S3's documented examples, botocore's endpoint cases.
 #include <gtest/gtest.h>
 
-#include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "io/aws/endpoint.h"
 #include "io/aws/signer.h"
@@ -117,7 +117,7 @@ TEST(SharedSigV4, S3Documentation) {
                             .headers = {},
                             .payload_hash = example["payload_hash"]};
     for (const auto& [name, value] : example["headers"].items()) {
-      if (name != "x-amz-date") request.headers.emplace_back(name, value);
+      if (name != "x-amz-date") request.headers.emplace_back(name, value.get<std::string>());
     }
     const bool presigned = example["name"] == "presigned-get";
     std::istringstream pairs(presigned ? std::string() : example["canonical_query"].get<std::string>());
