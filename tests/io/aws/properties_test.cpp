@@ -109,7 +109,7 @@ class Folder : public ::testing::Test {
     });
   }
   Credentials resolve(const Configuration& configuration) {
-    HttpDriver driver({});
+    HttpDriver driver{HttpDriver::Options{}};
     return CredentialChain(configuration, driver).resolve();
   }
   io::test::TemporaryFolder folder_;
