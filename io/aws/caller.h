@@ -65,8 +65,6 @@ class Caller {
   void start(Call call, Done<HttpAnswer> done);
   void cancel();
   Statistics statistics() const;
-  const std::string& region() const { return region_; }
-  bool is_driver_thread() const { return driver_.on_driver_thread(); }
 
  private:
   struct Job;
