@@ -68,7 +68,7 @@ def cases(model):
     yield ("64 ragged texts bf16", ours("ragged", "--precision", "bf16"),
            [(f"{name}, {label}", peer(framework, "ragged", model, *bf16, "--order", order), bar)
             for framework, name, sorted_bar in (("openvino", "OpenVINO", 1.2), ("torch", "PyTorch", 1.7))
-            for order, label, bar in (("sorted", "sorted by length", sorted_bar), ("file", "file order", 2.0))], 3)
+            for order, label, bar in (("sorted", "sorted by length", sorted_bar), ("file", "file order", 2.0))], 2)
     for precision, bar in (("bf16", 1.6), ("f32", 2.3)):
         shape = ["--batch", 8, "--length", 128, "--precision", precision]
         yield (f"fine-tuning step {precision} b8 s128", ours("train", *shape), [("PyTorch", peer("torch", "train", model, *shape), bar)], 3)
@@ -152,7 +152,7 @@ with torch.inference_mode():
 """
 
 
-def whole_process(model, files, rows, rounds=3):
+def whole_process(model, files, rows, rounds=2):
     def seconds(command):
         start = time.perf_counter()
         subprocess.run([str(part) for part in command], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -36,7 +36,7 @@ class BertClassifier {
   // Draws a parameter as transformers does (normal with initializer_range; biases 0; LayerNorm 1 and 0; padding row 0),
   // by Philox keyed with (seed, name).
   void initialise(Parameter& parameter, uint64_t seed);
-  // Reorders the weights for the matrix library: after loading and after every optimizer step.
+  // Gives the weights to the matrix library: after loading and after every optimizer step.
   void update_weights(Stream& s);
 
   // logits, f32 [sequences, labels], in the stream's arena until its release().

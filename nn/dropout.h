@@ -1,8 +1,8 @@
 // Where a model drops, and how its masks are keyed: by (seed, step, site, row, element), so that a mask depends neither
 // on the order of the texts nor on the micro-batch that a text travels in.
 //   site     0 embeddings, 1 classifier, and of layer l: 4 l + 4 attention probabilities, + 5 attention output,
-//            + 6 feed-forward output. Attention puts the head below its site, which therefore stays apart from the
-//            others while these are below kAttentionHeads * 4: see check_config's limit of layers.
+//            + 6 feed-forward output. Attention puts the head below its site, (site << 8 | head): 1024 and more, which
+//            the others stay below in up to 250 layers (check_config).
 //   row      sequence id * 2^16 + position: of a token
 //   element  the column; in attention the key's position
 #pragma once

@@ -17,7 +17,7 @@ class Linear {
   };
   Linear(ParameterStore& store, const Options& options);
 
-  // Packs the weights: after their values are set, and after every change of them.
+  // After the weights' values are set, and after every change of them.
   void update_weights(Stream& s);
 
   void forward(Stream& s, Span y, CSpan x, Activation activation = Activation::none) const;

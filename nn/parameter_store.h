@@ -2,11 +2,11 @@
 // in the order in which they were added, each group of adjacent parameters 64-byte aligned.
 #pragma once
 
+#include <span>
+
 #include "kernels/core/buffer.h"
 #include "nn/mode.h"
 #include "nn/parameter.h"
-
-#include <span>
 
 namespace aid::nn {
 

@@ -29,7 +29,7 @@ bool ChunkCache::same_text(const Slot& slot, const char* chunk) const {
   return std::memcmp(texts_.data() + slot.ids[2], chunk, slot.length) == 0;
 }
 
-// Whether a slot can hold the tokens itself: its offsets are written down as bounds, so that they must leave no gap.
+// Whether a slot can hold the tokens itself: its offsets are written down as ends, so that they must leave no gap.
 bool ChunkCache::fits(const Key& key, const std::vector<Offset>& offsets, uint32_t continuation_bytes) const {
   if (key.length > kInlineBytes || offsets.size() > kInlineTokens) return false;
   uint32_t end = 0;
@@ -57,11 +57,11 @@ void ChunkCache::insert(const Key& key, std::string_view chunk, const std::vecto
           .length = static_cast<uint8_t>(key.length),
           .count = static_cast<uint8_t>(ids.size()),
           .continuation_bytes = static_cast<uint8_t>(continuation_bytes),
-          .bounds = 0};
+          .ends = 0};
   if (fits(key, offsets, continuation_bytes)) {
     std::copy(ids.begin(), ids.end(), slot.ids);
-    if (ids.size() > 1) slot.bounds = static_cast<uint8_t>(offsets[1].begin);
-    if (ids.size() > 2) slot.bounds = static_cast<uint8_t>(slot.bounds | offsets[2].begin << 4);
+    if (!ids.empty()) slot.ends = static_cast<uint8_t>(offsets[0].end - 1);
+    if (ids.size() > 1) slot.ends = static_cast<uint8_t>(slot.ends | (offsets[1].end - 1) << 4);
     return;
   }
   slot.count = kStored;

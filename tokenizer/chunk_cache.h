@@ -37,7 +37,7 @@ class ChunkCache {
     uint8_t length;              // 0: empty
     uint8_t count;
     uint8_t continuation_bytes;  // bytes less code points
-    uint8_t bounds;              // code points where the second token begins (low four bits) and the third (high)
+    uint8_t ends;  // code points, less one, where the first token ends (low four bits) and the second (high)
   };
 
   ChunkCache() { allocate(kFirstSlots); }

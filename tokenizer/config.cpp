@@ -301,7 +301,8 @@ void Reader::read_settings_of_vocabulary() {
   config_.sep_id = id_in_vocabulary(kVocabulary, sep, "sep_token");
   config_.pad_id = id_in_vocabulary(kVocabulary, pad, "pad_token");
   try {
-    for (const auto& [id, token] : settings_.value("added_tokens_decoder", Json::object()).items()) {
+    const Json decoder = settings_.value("added_tokens_decoder", Json::object());
+    for (const auto& [id, token] : decoder.items()) {
       Json numbered = token;
       numbered["id"] = std::stoll(id);
       add_token(kSettings, numbered);
@@ -310,7 +311,8 @@ void Reader::read_settings_of_vocabulary() {
       add_token(kSettings, {{"content", token}, {"special", true}});
     }
     for (const char* key : {"additional_special_tokens", "extra_special_tokens"}) {
-      for (const Json& token : settings_.value(key, special_tokens_.value(key, Json::array()))) {
+      const Json tokens = settings_.value(key, special_tokens_.value(key, Json::array()));
+      for (const Json& token : tokens) {
         add_token(kSettings, token.is_string() ? Json{{"content", token}, {"special", true}} : token);
       }
     }
@@ -319,7 +321,8 @@ void Reader::read_settings_of_vocabulary() {
     refuse(kSettings, std::string("its added tokens are of another form than expected: ") + error.what());
   }
   if (!has(kAddedTokens)) return;
-  for (const auto& [token, id] : json_of(kAddedTokens).items()) {
+  const Json added_tokens = json_of(kAddedTokens);
+  for (const auto& [token, id] : added_tokens.items()) {
     const bool known = std::any_of(config_.added_tokens.begin(), config_.added_tokens.end(),
                                    [&, &name = token](const AddedToken& added) { return added.content == name; });
     if (!known) {

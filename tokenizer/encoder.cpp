@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstring>
 #include <string>
 
 #include "tokenizer/error.h"
@@ -142,11 +143,10 @@ size_t Encoder::run(std::string_view text, size_t limit, std::vector<int32_t>& i
       std::memcpy(id, slot->ids, sizeof(slot->ids));
       id += slot->count;
       if constexpr (kWithOffsets) {
-        const uint32_t end = base + length - slot->continuation_bytes;
-        const uint32_t second = base + (slot->bounds & 15), third = base + (slot->bounds >> 4);
-        offset[0] = {base, slot->count > 1 ? second : end};
-        offset[1] = {second, slot->count > 2 ? third : end};
-        offset[2] = {third, end};
+        const uint32_t first_end = base + 1 + (slot->ends & 15), second_end = base + 1 + (slot->ends >> 4);
+        offset[0] = {base, first_end};
+        offset[1] = {first_end, second_end};
+        offset[2] = {second_end, base + length - slot->continuation_bytes};
         offset += slot->count;
       }
     }

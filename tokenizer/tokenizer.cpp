@@ -209,7 +209,8 @@ UnknownStats Tokenizer::count_unknown(std::span<const std::string_view> texts, i
           if (ids[k] != unk_id()) continue;
           ++mine.unknown;
           const char* begin = advance(offsets[k].begin);
-          count_characters({begin, static_cast<size_t>(advance(offsets[k].end) - begin)});
+          const std::string_view word(begin, static_cast<size_t>(advance(offsets[k].end) - begin));
+          if (word != id_to_token(unk_id())) count_characters(word);
         }
       }
     }

@@ -28,8 +28,8 @@ void add_common_options(CLI::App& app, CommonOptions& options) {
            options.precision = name == "f32" ? f32 : name == "bf16" ? bf16 : best;
          },
          "Of matrix products and activations; auto: bf16 where the processor has it, else f32")
-      ->check(CLI::IsMember({"auto", "f32", "bf16"}))
-      ->type_name("")
+      ->check(CLI::IsMember({"auto", "f32", "bf16"}).description(""))
+      ->type_name("{auto,f32,bf16}")
       ->default_str("auto");
   app.add_option("--threads", options.threads, "0: one per core that this process may use")
       ->check(CLI::Range(0, 4096).description(""))
@@ -48,8 +48,8 @@ void add_reading_options(CLI::App& app, ReadingOptions& options) {
   app.add_option_function<std::string>(
          "--long", [&options](const std::string& name) { options.long_policy = train::long_policy_from_name(name); },
          "What of a text longer than --max-length is read; default: as in training")
-      ->check(CLI::IsMember({"head", "tail", "head-tail", "windows"}))
-      ->type_name("");
+      ->check(CLI::IsMember({"head", "tail", "head-tail", "windows"}).description(""))
+      ->type_name("{head,tail,head-tail,windows}");
   app.add_option("--max-length", options.max_length,
                  "Tokens of a sequence, [CLS] and [SEP] included; default: as in training")
       ->type_name("N");

@@ -154,8 +154,8 @@ Command add_predict(CLI::App& program) {
       ->required()
       ->type_name("");
   app->add_option("--format", options->format, "jsonl: {\"file\",\"label\",\"score\",\"scores\":{label: probability}}")
-      ->check(CLI::IsMember({"jsonl", "csv"}))
-      ->type_name("")
+      ->check(CLI::IsMember({"jsonl", "csv"}).description(""))
+      ->type_name("{jsonl,csv}")
       ->capture_default_str();
   add_reading_options(*app, options->reading);
   add_common_options(*app, options->common);

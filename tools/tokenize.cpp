@@ -5,6 +5,7 @@
 #include <fstream>
 #include <iostream>
 #include <memory>
+#include <vector>
 
 #include "io/error.h"
 #include "io/jsonl.h"
@@ -28,29 +29,35 @@ void append_number(std::string& out, int64_t value) {
 }
 
 // {"ids":[4,1009,5],"offsets":[[0,0],[0,2],[0,0]]}
-void append_line(std::string& out, const tokenizer::Encoding& encoding) {
+void append_line(std::string& out, const std::vector<int32_t>& ids, const std::vector<tokenizer::Offset>& offsets) {
   out += "{\"ids\":[";
-  for (size_t i = 0; i < encoding.ids.size(); ++i) {
+  for (size_t i = 0; i < ids.size(); ++i) {
     if (i > 0) out += ',';
-    append_number(out, encoding.ids[i]);
+    append_number(out, ids[i]);
   }
   out += "],\"offsets\":[";
-  for (size_t i = 0; i < encoding.offsets.size(); ++i) {
+  for (size_t i = 0; i < offsets.size(); ++i) {
     out += i > 0 ? ",[" : "[";
-    append_number(out, encoding.offsets[i].begin);
+    append_number(out, offsets[i].begin);
     out += ',';
-    append_number(out, encoding.offsets[i].end);
+    append_number(out, offsets[i].end);
     out += ']';
   }
   out += "]}\n";
+}
+
+void write(const std::string& text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size()) {
+    throw io::Error(std::string("stdout: cannot be written: ") + std::strerror(errno));
+  }
 }
 
 int tokenize(const TokenizeOptions& options) {
   tokenizer::LoadOptions load{.nfc = options.nfc, .special_tokens_in_text = options.special_tokens_in_text};
   if (options.strip_accents != "config") load.strip_accents = options.strip_accents == "on";
   const auto tokenizer = tokenizer::Tokenizer::load(options.model, load);
-  tokenizer::EncodeOptions encode;
-  if (options.max_length > 0) encode.max_length = options.max_length;
+  if (options.max_length == 1) throw io::Error("--max-length 1: no room for [CLS] and [SEP]; 2 is the least");
+  const size_t limit = options.max_length > 0 ? options.max_length - 2 : tokenizer::kNoLimit;
 
   std::ifstream opened;
   if (options.file != "-") {
@@ -60,13 +67,20 @@ int tokenize(const TokenizeOptions& options) {
   std::istream& in = options.file == "-" ? std::cin : opened;
   io::JsonlTextReader jsonl(in, options.file == "-" ? "stdin" : options.file);
   std::string text, out;
+  std::vector<int32_t> ids;
+  std::vector<tokenizer::Offset> offsets;
   while (options.jsonl ? jsonl.next(text) : static_cast<bool>(std::getline(in, text))) {
-    append_line(out, tokenizer.encode(text, std::nullopt, encode).front());
+    ids.assign(1, tokenizer.cls_id());
+    offsets.assign(1, {});
+    tokenizer.encode_ids(text, ids, offsets, limit);  // reads no further than the limit
+    ids.push_back(tokenizer.sep_id());
+    offsets.push_back({});
+    append_line(out, ids, offsets);
     if (out.size() < (size_t{1} << 16)) continue;
-    std::fwrite(out.data(), 1, out.size(), stdout);
+    write(out);
     out.clear();
   }
-  std::fwrite(out.data(), 1, out.size(), stdout);
+  write(out);
   return kDone;
 }
 
@@ -86,8 +100,8 @@ Command add_tokenize(CLI::App& program) {
       ->capture_default_str();
   app->add_option("--strip-accents", options->strip_accents,
                   "Whether accents are taken off; config: as the tokenizer's files say")
-      ->check(CLI::IsMember({"config", "on", "off"}))
-      ->type_name("")
+      ->check(CLI::IsMember({"config", "on", "off"}).description(""))
+      ->type_name("{config,on,off}")
       ->capture_default_str();
   app->add_flag("--nfc", options->nfc, "Unicode NFC first: a letter and its accent as one character");
   app->add_flag("--special-tokens-in-text", options->special_tokens_in_text,

@@ -42,6 +42,23 @@ int run_training(const TrainOptions& options, const std::string& command) {
   return kDone;
 }
 
+// Gives the options of the file to those that the command line left out. (CLI11's own set_config() serves the top level
+// only.) Before all other options: theirs are evaluated in the order of declaration.
+void add_config(CLI::App& app) {
+  const auto read = [&app](const std::string& file) {
+    for (const CLI::ConfigItem& item : app.get_config_formatter()->from_file(file)) {
+      CLI::Option* option = app.get_option_no_throw("--" + item.fullname());
+      if (option == nullptr || option->get_name() == "--config")
+        throw CLI::ConfigError::Extras(file + ": " + item.fullname());
+      if (option->empty()) option->add_result(item.inputs);
+    }
+  };
+  app.add_option_function<std::string>(
+         "--config", read, "TOML or INI file with any of these options, such as lr = 2e-5; the command line wins")
+      ->check(CLI::ExistingFile.description(""))
+      ->type_name("FILE");
+}
+
 void add_folders(CLI::App& app, FineTuneOptions& run) {
   app.add_option("--train", run.train, "Texts to learn from: DIR/LABEL/*.txt")->required()->type_name("DIR");
   app.add_option("--val", run.val, "Texts that decide which weights are best")->required()->type_name("DIR");
@@ -92,7 +109,7 @@ void add_texts(CLI::App& app, FineTuneOptions& run) {
 
 void add_recipe(CLI::App& app, train::Recipe& recipe, FineTuneOptions& run) {
   using Order = train::BatchPlanOptions::Order;
-  app.add_option("--epochs", recipe.epochs)->type_name("N");
+  app.add_option("--epochs", recipe.epochs, "Passes over the training texts")->type_name("N");
   app.add_option("--lr", recipe.lr, "Highest learning rate")->type_name("X");
   app.add_option("--batch-size", recipe.batch_size, "Texts")->type_name("N");
   app.add_option("--gradient-accumulation", recipe.gradient_accumulation,
@@ -113,17 +130,18 @@ void add_recipe(CLI::App& app, train::Recipe& recipe, FineTuneOptions& run) {
   app.add_option("--warmup-ratio", recipe.warmup_ratio, "Share of all steps")->type_name("X");
   app.add_option("--warmup-steps", recipe.warmup_steps, "Above 0: instead of the ratio")->type_name("N");
   app.add_option("--weight-decay", recipe.weight_decay, "Not of biases and LayerNorm")->type_name("X");
-  app.add_option("--adam-beta1", recipe.adam_beta1)->type_name("X");
-  app.add_option("--adam-beta2", recipe.adam_beta2)->type_name("X");
-  app.add_option("--adam-epsilon", recipe.adam_epsilon)->type_name("X");
+  app.add_option("--adam-beta1", recipe.adam_beta1, "AdamW: decay of the gradient's mean")->type_name("X");
+  app.add_option("--adam-beta2", recipe.adam_beta2, "AdamW: decay of its mean square")->type_name("X");
+  app.add_option("--adam-epsilon", recipe.adam_epsilon, "AdamW: added to the root of the mean square")->type_name("X");
   app.add_option("--max-grad-norm", recipe.max_grad_norm, "Gradients are clipped to this L2 norm; 0: not")
       ->type_name("X");
-  app.add_option("--label-smoothing", recipe.label_smoothing)->type_name("X");
+  app.add_option("--label-smoothing", recipe.label_smoothing, "Share of the target that goes to all classes alike")
+      ->type_name("X");
   app.add_option("--class-weights", run.class_weighting,
                  "Weights of the classes in the loss: none, balanced (texts / classes / texts of the class), or a JSON "
                  "file {\"label\": weight, ...}")
       ->type_name("{none,balanced,FILE}");
-  app.add_option("--seed", recipe.seed)->type_name("N");
+  app.add_option("--seed", recipe.seed, "Of new weights, the order of texts and dropout")->type_name("N");
 }
 
 void add_evaluation(CLI::App& app, train::Recipe& recipe, FineTuneOptions& run) {
@@ -162,8 +180,7 @@ std::shared_ptr<TrainOptions> add_kind(CLI::App& app, const Kind& kind) {
   const auto options = std::make_shared<TrainOptions>();
   options->run.architecture = kind.architecture;
   app.option_defaults()->always_capture_default();
-  app.set_config("--config", "",
-                 "TOML or INI file with any of these options, such as lr = 2e-5; the command line wins");
+  add_config(app);
   add_folders(app, options->run);
   add_texts(app, options->run);
   add_recipe(app, options->run.recipe, options->run);

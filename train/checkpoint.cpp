@@ -54,7 +54,7 @@ json to_json(const TrainingState& state, const std::map<std::string, std::string
                  {"evaluation_due", state.evaluation_due},
                  {"evaluations_without_better", state.evaluations_without_better},
                  {"stopped_early", state.stopped_early},
-                 {"log_bytes", state.log_bytes},
+                 {"log_lines", state.log_lines},
                  {"identity", identity},
                  {"best", nullptr}};
   if (state.best) {
@@ -71,7 +71,7 @@ TrainingState state_from(const json& object) {
   object.at("evaluation_due").get_to(state.evaluation_due);
   object.at("evaluations_without_better").get_to(state.evaluations_without_better);
   object.at("stopped_early").get_to(state.stopped_early);
-  object.at("log_bytes").get_to(state.log_bytes);
+  object.at("log_lines").get_to(state.log_lines);
   if (const json& best = object.at("best"); !best.is_null()) {
     state.best.emplace();
     best.at("step").get_to(state.best->step);
@@ -118,16 +118,14 @@ Moments::Moments(std::span<const nn::Parameter> parameters) {
   for (const nn::Parameter& parameter : parameters) total += 2 * parameter.value.size();
   memory_ = Tensor::zeros(DType::f32, 1, std::max<int64_t>(1, total));
   int64_t begin = 0;
-  const auto next = [&](int64_t size) {
-    begin += size;
-    return memory_.span().col_slice(begin - size, begin);
-  };
   for (const nn::Parameter& parameter : parameters) {
-    Slice slice;
-    slice.m = next(parameter.value.size());
-    slice.v = next(parameter.value.size());
-    slice.m.stride = slice.v.stride = parameter.value.size();
-    slices_.push_back(slice);
+    const auto next = [&] {
+      const Span part = memory_.span().col_slice(begin, begin + parameter.value.size());
+      begin += part.cols;
+      return matrix(part.as<float>(), parameter.value.rows, parameter.value.cols);
+    };
+    const Span m = next(), v = next();
+    slices_.push_back({m, v});
   }
 }
 

@@ -32,7 +32,7 @@ struct TrainingState {
   std::optional<Best> best;
   int64_t evaluations_without_better = 0;
   bool stopped_early = false;
-  int64_t log_bytes = 0;  // of log.csv, written up to this step
+  int64_t log_lines = 0;  // of log.csv, written up to this step
 };
 
 // AdamW's first and second moment of every parameter, in the order of the parameters; zero at first.
@@ -62,8 +62,7 @@ class Checkpoints {
   // The newest checkpoint, if there is one.
   std::optional<std::filesystem::path> newest() const;
 
-  // Then removes all but the newest `keep` and all best models but the one that the state names. Throws io::Error; the
-  // older checkpoints stay then.
+  // Then prunes. Throws io::Error; the older checkpoints stay then.
   void write(const TrainingState& state, std::span<const nn::Parameter> parameters, const Moments& moments,
              int64_t keep) const;
 
@@ -71,9 +70,10 @@ class Checkpoints {
   // written under another identity (naming every difference), and where tensors are missing or of another size.
   TrainingState read(std::span<nn::Parameter> parameters, Moments& moments) const;
 
- private:
+  // Removes all checkpoints but the newest `keep`, and all best models but the one that the state names.
   void prune(const TrainingState& state, int64_t keep) const;
 
+ private:
   std::filesystem::path work_folder_;
   std::map<std::string, std::string> identity_;
 };

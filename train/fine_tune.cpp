@@ -105,7 +105,7 @@ Data read_data(const FineTuneOptions& options, const ThreadTeam& team, Progress&
     }
   }
   if (const size_t skipped = data.train.skipped.size() + data.val.skipped.size(); skipped > 0) {
-    progress.warn(std::to_string(skipped) + " files left out");
+    progress.warn("files left out: " + std::to_string(skipped));
   }
   const auto counts = count_classes(data.train);
   for (size_t k = 0; k < counts.size(); ++k) {

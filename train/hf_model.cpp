@@ -178,8 +178,9 @@ void fill_sinusoidal(nn::BertClassifier& network, nn::Parameter& table) {
   float* out = values.span().as<float>();
   for (int64_t p = 0; p < positions; ++p) {
     for (int64_t j = 0; j < dim; ++j) {
+      const int64_t even = j - j % 2;
       const double angle =
-          static_cast<double>(p) / std::pow(10000.0, 2.0 * static_cast<double>(j / 2) / static_cast<double>(dim));
+          static_cast<double>(p) / std::pow(10000.0, static_cast<double>(even) / static_cast<double>(dim));
       out[p * dim + j] = static_cast<float>(j % 2 == 0 ? std::sin(angle) : std::cos(angle));
     }
   }

@@ -28,7 +28,8 @@ std::vector<OpTotal> totals_of(const Profiler& profiler) {
     total.flops += event.flops;
   }
   std::vector<OpTotal> totals;
-  for (auto& [op, total] : by_op) totals.push_back(total);
+  totals.reserve(by_op.size());
+  for (const auto& [op, total] : by_op) totals.push_back(total);
   std::stable_sort(totals.begin(), totals.end(), [](const OpTotal& a, const OpTotal& b) { return a.ns > b.ns; });
   return totals;
 }

@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <cstdarg>
 #include <cstring>
+#include <fstream>
 
 #include "io/error.h"
 
@@ -15,16 +16,14 @@ namespace {
 
 }  // namespace
 
-RunLog::RunLog(const std::filesystem::path& path, int64_t bytes) : path_(path) {
-  std::error_code error;
-  if (const auto size = std::filesystem::file_size(path, error); error || static_cast<int64_t>(size) < bytes) bytes = 0;
-  if (bytes > 0) std::filesystem::resize_file(path, static_cast<uintmax_t>(bytes));
-  file_.reset(std::fopen(path.c_str(), bytes > 0 ? "ae" : "we"));
+RunLog::RunLog(const std::filesystem::path& path, int64_t lines) : path_(path) {
+  uintmax_t bytes = 0;
+  std::ifstream old(path);
+  for (std::string line; lines_ < lines && std::getline(old, line); ++lines_) bytes += line.size() + 1;
+  if (lines_ > 0) std::filesystem::resize_file(path, bytes);
+  file_.reset(std::fopen(path.c_str(), lines_ > 0 ? "ae" : "we"));
   if (file_ == nullptr) fail(path, "cannot write the log");
-  bytes_ = bytes;
-  if (bytes == 0) {
-    write("step,epoch,loss,lr,grad_norm,tokens_per_second,val_loss,val_accuracy,val_macro_f1\n");
-  }
+  if (lines_ == 0) write("step,epoch,loss,lr,grad_norm,tokens_per_second,val_loss,val_accuracy,val_macro_f1\n");
 }
 
 void RunLog::add(const StepLine& line) {
@@ -43,7 +42,7 @@ void RunLog::write(const char* format, ...) {
   const int written = std::vfprintf(file_.get(), format, arguments);
   va_end(arguments);
   if (written < 0 || std::fflush(file_.get()) != 0) fail(path_, "cannot write the log");
-  bytes_ += written;
+  ++lines_;
 }
 
 }  // namespace aid::train

@@ -13,8 +13,8 @@ namespace aid::train {
 
 class RunLog {
  public:
-  // A resumed run cuts off what was written after its checkpoint; 0 bytes begin a new log. Throws io::Error.
-  RunLog(const std::filesystem::path& file, int64_t bytes);
+  // A resumed run keeps the lines up to its checkpoint; 0 begin a new log. Throws io::Error.
+  RunLog(const std::filesystem::path& file, int64_t lines);
 
   struct StepLine {
     int64_t step;      // from 1
@@ -27,7 +27,7 @@ class RunLog {
   void add(const StepLine& line);
   void add(int64_t step, const Metrics& validation);
 
-  int64_t bytes() const { return bytes_; }
+  int64_t lines() const { return lines_; }
 
  private:
   void write(const char* format, ...) __attribute__((format(printf, 2, 3)));
@@ -37,7 +37,7 @@ class RunLog {
   };
   std::filesystem::path path_;
   std::unique_ptr<std::FILE, Close> file_;
-  int64_t bytes_ = 0;
+  int64_t lines_ = 0;
 };
 
 }  // namespace aid::train

@@ -18,6 +18,19 @@ TextBatch make_batch(const EncodedTexts& all, std::span<const int32_t> texts, in
   return batch;
 }
 
+std::vector<nn::TokenBatch> split_batch(const nn::TokenBatch& batch, int64_t max_tokens) {
+  std::vector<nn::TokenBatch> parts;
+  for (int64_t s = 0; s < batch.sequences(); ++s) {
+    const int32_t begin = batch.cu_seqlens[s], end = batch.cu_seqlens[s + 1];
+    if (parts.empty() || parts.back().tokens() + end - begin > max_tokens) parts.push_back({.cu_seqlens = {0}});
+    nn::TokenBatch& part = parts.back();
+    part.ids.insert(part.ids.end(), batch.ids.begin() + begin, batch.ids.begin() + end);
+    part.cu_seqlens.push_back(static_cast<int32_t>(part.ids.size()));
+    part.sequence_ids.push_back(batch.sequence_ids[s]);
+  }
+  return parts;
+}
+
 std::vector<int32_t> text_lengths(const EncodedTexts& all) {
   std::vector<int32_t> lengths;
   for (int64_t t = 0; t < all.texts(); ++t) {

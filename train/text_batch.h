@@ -20,6 +20,10 @@ struct TextBatch {
 // first_sequence_id: the place in the optimizer step of the batch's first sequence (dropout is keyed by it).
 TextBatch make_batch(const EncodedTexts& all, std::span<const int32_t> texts, int64_t first_sequence_id);
 
+// The batch in parts of at most max_tokens (a longer sequence is alone): one part where it fits. For a text of more
+// windows than memory has room for.
+std::vector<nn::TokenBatch> split_batch(const nn::TokenBatch& batch, int64_t max_tokens);
+
 // Tokens of every text, all its sequences together.
 std::vector<int32_t> text_lengths(const EncodedTexts& all);
 

@@ -60,6 +60,14 @@ std::string format(const char* pattern, double value) {
   return text;
 }
 
+// Adds the rows of f32 logits.
+void append(std::vector<float>& all, CSpan rows) {
+  for (int64_t r = 0; r < rows.rows; ++r) {
+    const float* row = rows.row_slice(r, r + 1).as<float>();
+    all.insert(all.end(), row, row + rows.cols);
+  }
+}
+
 Schedule schedule_of(const Recipe& recipe, int64_t total_steps) {
   return {.shape = recipe.schedule,
           .warmup_steps = Schedule::warmup(recipe.warmup_steps, recipe.warmup_ratio, total_steps),
@@ -92,12 +100,18 @@ Trainer::Trainer(TrainerSetup setup)
   schedule_ = schedule_of(setup_.recipe, total_steps_);
 }
 
-void Trainer::resume() { state_ = setup_.checkpoints.read(setup_.network.parameters(), moments_); }
+void Trainer::resume() {
+  state_ = setup_.checkpoints.read(setup_.network.parameters(), moments_);
+  setup_.checkpoints.prune(state_, setup_.keep_checkpoints);  // what a process that died while pruning has left
+}
 
 Trainer::Outcome Trainer::run() {
-  log_ = std::make_unique<RunLog>(setup_.checkpoints.log_file(), state_.log_bytes);
+  log_ = std::make_unique<RunLog>(setup_.checkpoints.log_file(), state_.log_lines);
   setup_.network.update_weights(setup_.stream);
-  if (state_.evaluation_due && !evaluate()) return Outcome::interrupted;
+  if (state_.evaluation_due) {
+    if (!evaluate()) return Outcome::interrupted;
+    save();
+  }
   setup_.progress.begin("training", total_steps_, state_.step);
 
   std::vector<Step> steps;
@@ -187,17 +201,26 @@ Trainer::Gradient Trainer::compute_gradient(const Step& texts) {
   return gradient;
 }
 
-// Returns this part's share of the step's loss.
+// Returns these texts' share of the step's loss.
 double Trainer::forward_backward(const TextBatch& batch, std::span<const int32_t> labels, float total_weight) {
   Stream& s = setup_.stream;
   const Recipe& recipe = setup_.recipe;
-  const Span logits = setup_.network.forward_training(
-      s, batch.tokens, {.seed = recipe.seed, .step = static_cast<uint32_t>(state_.step)});
-  std::vector<float> pooled = pool_logits(logits, batch);
-  const Span text_logits = matrix(pooled.data(), batch.texts(), logits.cols);
+  const int64_t classes = setup_.network.config().labels;
+  const nn::DropoutKey dropout{.seed = recipe.seed, .step = static_cast<uint32_t>(state_.step)};
+  // A text of many windows goes in several passes. Its gradient is known when all of them are through, and each is then
+  // computed again for its backward: more work, for few texts, but memory stays bounded. Dropout is the same both
+  // times.
+  const std::vector<nn::TokenBatch> passes = split_batch(batch.tokens, setup_.tokens_per_pass);
+  std::vector<float> logits;
+  for (const nn::TokenBatch& pass : passes) {
+    append(logits, setup_.network.forward_training(s, pass, dropout));
+    if (passes.size() > 1) s.arena().release();
+  }
+  std::vector<float> pooled = pool_logits(matrix(logits.data(), batch.tokens.sequences(), classes), batch);
+  const Span text_logits = matrix(pooled.data(), batch.texts(), classes);
   float loss = 0;
   CSpan class_weights;
-  if (!recipe.class_weights.empty()) class_weights = vector(recipe.class_weights.data(), logits.cols);
+  if (!recipe.class_weights.empty()) class_weights = vector(recipe.class_weights.data(), classes);
   cross_entropy(s, {.loss = &loss,
                     .dlogits = text_logits,
                     .logits = text_logits,
@@ -205,9 +228,15 @@ double Trainer::forward_backward(const TextBatch& batch, std::span<const int32_t
                     .class_weights = class_weights,
                     .label_smoothing = static_cast<float>(recipe.label_smoothing),
                     .total_weight = total_weight});
-  const std::vector<float> dlogits = unpool_gradient(text_logits, batch);
-  setup_.network.backward(s, matrix(dlogits.data(), batch.tokens.sequences(), logits.cols));
-  s.arena().release();
+  const std::vector<float> gradient = unpool_gradient(text_logits, batch);
+  const CSpan dlogits = matrix(gradient.data(), batch.tokens.sequences(), classes);
+  int64_t sequence = 0;
+  for (const nn::TokenBatch& pass : passes) {
+    if (passes.size() > 1) setup_.network.forward_training(s, pass, dropout);
+    setup_.network.backward(s, dlogits.row_slice(sequence, sequence + pass.sequences()));
+    s.arena().release();
+    sequence += pass.sequences();
+  }
   return loss;
 }
 
@@ -248,7 +277,7 @@ void Trainer::require_finite(const char* what, double value) const {
 
 bool Trainer::evaluate() {
   Stream& s = setup_.stream;
-  const int64_t texts = setup_.val.texts.texts();
+  const int64_t texts = setup_.val.texts.texts(), classes = setup_.network.config().labels;
   std::vector<int32_t> order(static_cast<size_t>(texts));
   std::iota(order.begin(), order.end(), 0);
   std::vector<float> probabilities;
@@ -258,15 +287,20 @@ bool Trainer::evaluate() {
     const auto part_texts =
         std::span(order).subspan(static_cast<size_t>(part.begin), static_cast<size_t>(part.end - part.begin));
     const TextBatch batch = make_batch(setup_.val.texts, part_texts, 0);
-    const Span logits = setup_.network.forward(s, batch.tokens);
-    const std::vector<float> pooled = pool_logits(logits, batch);
+    std::vector<float> logits;
+    for (const nn::TokenBatch& pass : split_batch(batch.tokens, setup_.tokens_per_pass)) {
+      append(logits, setup_.network.forward(s, pass));
+      s.arena().release();
+    }
+    const std::vector<float> pooled = pool_logits(matrix(logits.data(), batch.tokens.sequences(), classes), batch);
     probabilities.resize(probabilities.size() + pooled.size());
-    cross_entropy(s, {.probabilities = matrix(probabilities.data() + (probabilities.size() - pooled.size()),
-                                              batch.texts(), logits.cols),
-                      .logits = matrix(pooled.data(), batch.texts(), logits.cols)});
+    cross_entropy(s, {.probabilities =
+                          matrix(probabilities.data() + (probabilities.size() - pooled.size()), batch.texts(), classes),
+                      .logits = matrix(pooled.data(), batch.texts(), classes)});
     s.arena().release();
     setup_.progress.update(part.end, "");
   }
+  setup_.progress.end();
   for (const float p : probabilities) require_finite("probability of a validation text", p);
   judge(compute_metrics({.labels = setup_.labels, .truth = setup_.val.labels, .probabilities = probabilities}));
   state_.evaluation_due = false;
@@ -296,7 +330,7 @@ void Trainer::judge(const Metrics& metrics) {
 }
 
 void Trainer::save() {
-  state_.log_bytes = log_->bytes();
+  state_.log_lines = log_->lines();
   setup_.checkpoints.write(state_, setup_.network.parameters(), moments_, setup_.keep_checkpoints);
 }
 

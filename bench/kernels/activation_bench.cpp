@@ -1,6 +1,6 @@
 #include "kernels/elements/activation.h"
 
-#include "bench/kernels/bandwidth.h"
+#include "bench/kernels/roofline.h"
 
 namespace aid::bench {
 namespace {
@@ -8,18 +8,17 @@ namespace {
 // Argument: rows of 3072 columns.
 template <DType kType, Activation kActivation>
 void activation_forward_bench(benchmark::State& state) {
-  Stream s;
   const Tensor x = filled(kType, state.range(0), 3072), y = filled(kType, state.range(0), 3072);
-  run(state, s, [&] { activation_forward(s, {.y = y, .x = x, .activation = kActivation}); });
+  run(state, [&](Stream& s) { activation_forward(s, {.y = y, .x = x, .activation = kActivation}); });
 }
 
 // With y recomputed, in place of dy: as training calls it.
 template <DType kType, Activation kActivation>
 void activation_backward_bench(benchmark::State& state) {
-  Stream s;
   const int64_t rows = state.range(0), cols = 3072;
   const Tensor x = filled(kType, rows, cols), y = filled(kType, rows, cols), dy = filled(kType, rows, cols);
-  run(state, s, [&] { activation_backward(s, {.dx = dy, .y = y, .dy = dy, .x = x, .activation = kActivation}); });
+  run(state,
+      [&](Stream& s) { activation_backward(s, {.dx = dy, .y = y, .dy = dy, .x = x, .activation = kActivation}); });
 }
 
 void sizes(benchmark::internal::Benchmark* b) { b->Arg(128)->Arg(1024)->Arg(4096)->UseRealTime(); }

@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "bench/kernels/bandwidth.h"
+#include "bench/kernels/roofline.h"
 
 namespace aid::bench {
 namespace {
@@ -27,11 +27,10 @@ struct Model {
 
 template <DType kType>
 void embedding_layer_norm_forward_bench(benchmark::State& state) {
-  Stream s;
   const int64_t tokens = state.range(0);
   const Model model(tokens);
   const Tensor y = filled(kType, tokens, Model::kColumns);
-  run(state, s, [&] {
+  run(state, [&](Stream& s) {
     embedding_layer_norm_forward(s, {.y = y,
                                      .ids = model.ids,
                                      .positions = model.positions,
@@ -48,7 +47,6 @@ BENCHMARK(embedding_layer_norm_forward_bench<DType::bf16>)->Arg(1024)->UseRealTi
 
 template <DType kType>
 void embedding_layer_norm_backward_bench(benchmark::State& state) {
-  Stream s;
   const int64_t tokens = state.range(0), cols = Model::kColumns;
   const Model model(tokens);
   const Tensor dy = filled(kType, tokens, cols), mean = Tensor::zeros(DType::f32, 1, tokens);
@@ -56,7 +54,7 @@ void embedding_layer_norm_backward_bench(benchmark::State& state) {
   const Tensor dposition = Tensor::zeros(DType::f32, Model::kPositions, cols);
   const Tensor dtype_table = Tensor::zeros(DType::f32, Model::kTypes, cols);
   const Tensor dgamma = Tensor::zeros(DType::f32, 1, cols), dbeta = Tensor::zeros(DType::f32, 1, cols);
-  run(state, s, [&] {
+  run(state, [&](Stream& s) {
     embedding_layer_norm_backward(s, {.dword = dword,
                                       .dposition = dposition,
                                       .dtype_table = dtype_table,

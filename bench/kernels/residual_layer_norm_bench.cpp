@@ -1,6 +1,6 @@
 #include "kernels/rows/residual_layer_norm.h"
 
-#include "bench/kernels/bandwidth.h"
+#include "bench/kernels/roofline.h"
 
 namespace aid::bench {
 namespace {
@@ -8,13 +8,12 @@ namespace {
 // Arguments: rows, per cent of dropout. 768 columns.
 template <DType kType>
 void residual_layer_norm_forward_bench(benchmark::State& state) {
-  Stream s;
   const int64_t rows = state.range(0), cols = 768;
   const Tensor x = filled(kType, rows, cols), delta = filled(kType, rows, cols), z = filled(kType, rows, cols);
   const Tensor y = filled(kType, rows, cols), gamma = filled(DType::f32, 1, cols), beta = filled(DType::f32, 1, cols);
   const Tensor mean = filled(DType::f32, 1, rows), rstd = filled(DType::f32, 1, rows);
   const Tensor ids = filled(DType::i32, 1, rows);
-  run(state, s, [&] {
+  run(state, [&](Stream& s) {
     residual_layer_norm_forward(s, {.y = y,
                                     .z = z,
                                     .mean = mean,
@@ -31,7 +30,6 @@ void residual_layer_norm_forward_bench(benchmark::State& state) {
 
 template <DType kType>
 void residual_layer_norm_backward_bench(benchmark::State& state) {
-  Stream s;
   const int64_t rows = state.range(0), cols = 768;
   const Tensor dy = filled(kType, rows, cols), dy2 = filled(kType, rows, cols), z = filled(kType, rows, cols);
   const Tensor dx = filled(kType, rows, cols), ddelta = filled(kType, rows, cols);
@@ -39,7 +37,7 @@ void residual_layer_norm_backward_bench(benchmark::State& state) {
   const Tensor gamma = filled(DType::f32, 1, cols), ids = filled(DType::i32, 1, rows);
   const Tensor dgamma = Tensor::zeros(DType::f32, 1, cols), dbeta = Tensor::zeros(DType::f32, 1, cols);
   const bool dropout = state.range(1) > 0;
-  run(state, s, [&] {
+  run(state, [&](Stream& s) {
     residual_layer_norm_backward(s, {.dx = dx,
                                      .ddelta = dropout ? ddelta.span() : Span(),
                                      .dgamma = dgamma,

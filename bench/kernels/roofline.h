@@ -64,6 +64,16 @@ struct Work {
   DType compute = DType::f32;  // which matrix peak the FLOPs are held against
 };
 
+// What the op itself says that a call does.
+template <class Op>
+Work work_of(const Op& op) {
+  Profiler profiler;
+  stream().set_profiler(&profiler);
+  op(stream());
+  stream().set_profiler(nullptr);
+  return {.bytes = profiler.events().front().bytes, .flops = profiler.events().front().flops};
+}
+
 template <class Op>
 void run(benchmark::State& state, const Work& work, Op op) {
   op(stream());
@@ -74,6 +84,24 @@ void run(benchmark::State& state, const Work& work, Op op) {
   state.counters["GB/s"] = bytes / seconds * 1e-9;
   if (work.flops > 0) state.counters["GFLOP/s"] = flops / seconds * 1e-9;
   state.counters["%roof"] = 100 * std::max(bytes / memory_peak(), flops / matrix_peak(work.compute)) / seconds;
+}
+
+template <class Op>
+void run(benchmark::State& state, Op op) {
+  run(state, work_of(op), op);
+}
+
+// Memory whose pages exist, full of small varied values; i32 counts up.
+inline Tensor filled(DType dtype, int64_t rows, int64_t cols) {
+  Tensor tensor(dtype, rows, cols);
+  const Span span = tensor.span();
+  for (int64_t i = 0; i < span.size(); ++i) {
+    const float value = static_cast<float>(i * 7919 % 2003) / 500.0f - 2.0f;
+    if (dtype == DType::f32) span.as<float>()[i] = value;
+    if (dtype == DType::bf16) span.as<bf16>()[i] = bf16(value);
+    if (dtype == DType::i32) span.as<int32_t>()[i] = static_cast<int32_t>(i);
+  }
+  return tensor;
 }
 
 }  // namespace aid::bench

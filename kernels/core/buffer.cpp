@@ -20,10 +20,11 @@ constexpr size_t round_up(size_t n, size_t unit) { return (n + unit - 1) / unit 
 
 Buffer::Buffer(size_t bytes) : bytes_(bytes) {
   if (bytes == 0) return;
-  const size_t alignment = bytes >= kHugePage ? kHugePage : kAlignment;
-  void* data = std::aligned_alloc(alignment, round_up(bytes, alignment));
-  if (data == nullptr) throw std::bad_alloc();
-  if (alignment == kHugePage) madvise(data, round_up(bytes, alignment), MADV_HUGEPAGE);  // advice: failing is no error
+  const bool large = bytes >= kHugePage;
+  void* data = nullptr;
+  if (posix_memalign(&data, large ? kHugePage : kAlignment, bytes) != 0) throw std::bad_alloc();
+  // Whole huge pages only: the rest of a last one would be memory that nobody uses. Advice: failing is no error.
+  if (large) madvise(data, bytes / kHugePage * kHugePage, MADV_HUGEPAGE);
   data_.reset(data);
 }
 

@@ -68,11 +68,13 @@ inline Dropout of_head(Dropout dropout, int64_t head) {
 
 // y[i] = factor(i) * x[i], for rows of f32 that lie `stride` apart.
 template <class T, class F>
-[[gnu::noinline, gnu::flatten]] void write_rows(const Rows<T>& y, const float* x, int64_t stride, const F& factor) {
+void write_rows(const Rows<T>& y, const float* x, int64_t stride, const F& factor) {
   for (int64_t i = 0; i < y.rows; ++i) {
     const float f = factor(i);
-    for_vectors(y.cols,
-                [&](int64_t j, auto n) { store_n(load(x + i * stride + j) * f, y.data + i * y.stride + j, n); });
+    for_vectors(
+        y.cols, [&](int64_t j, auto n) __attribute__((always_inline)) {
+          store_n(load(x + i * stride + j) * f, y.data + i * y.stride + j, n);
+        });
   }
 }
 

@@ -59,6 +59,16 @@ template <class Dy, class Z, class Dz>
   });
 }
 
+// total[begin, end) += the rows of `partial`, which lie `stride` apart, in their order.
+[[gnu::flatten]] inline void add_rows(float* total, const float* partial, int64_t rows, int64_t stride, int64_t begin,
+                                      int64_t end) {
+  for_vectors(end - begin, [&](int64_t c, auto n) {
+    Vec sum = load_n(total + begin + c, n);
+    for (int64_t row = 0; row < rows; ++row) sum += load_n(partial + row * stride + begin + c, n);
+    store_n(sum, total + begin + c, n);
+  });
+}
+
 // dgamma += and dbeta += over all rows: body(row, dgamma, dbeta) adds one row to partial sums that belong to a chunk of
 // 32 rows, and the chunks are added in their order. Threads take whole chunks, so their number changes no bit.
 template <class Body>
@@ -75,19 +85,9 @@ void sum_over_row_chunks(Stream& s, int64_t rows, const Span& dgamma, const Span
       for (int64_t row = chunk * kChunk; row < last; ++row) body(row, sums, sums + cols);
     }
   });
-  const auto add_chunks = [&](const Span& total, int64_t offset, int64_t begin, int64_t end) {
-    float* const out = static_cast<float*>(total.data) + begin;
-    for_vectors(end - begin, [&](int64_t c, auto n) {
-      Vec sum = load_n(out + c, n);
-      for (int64_t chunk = 0; chunk < chunks; ++chunk) {
-        sum += load_n(partial + chunk * 2 * cols + offset + begin + c, n);
-      }
-      store_n(sum, out + c, n);
-    });
-  };
   s.team().ranges(cols, 64, [&](int64_t begin, int64_t end) {
-    add_chunks(dgamma, 0, begin, end);
-    add_chunks(dbeta, cols, begin, end);
+    add_rows(row_of<float>(dgamma, 0), partial, chunks, 2 * cols, begin, end);
+    add_rows(row_of<float>(dbeta, 0), partial + cols, chunks, 2 * cols, begin, end);
   });
   s.arena().rewind(mark);
 }

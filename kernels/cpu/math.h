@@ -58,7 +58,7 @@ struct Normal {
 // (Abramowitz & Stegun 7.1.26); P, of degree 7, is fitted to least largest error of x Φ(x): 2.4e-9.
 [[gnu::always_inline]] inline Normal normal(Vec x) {
   const Vec bell = exp(-0.5f * x * x);
-  const Vec u = 1.0f / multiply_add(Vec(0.31f), stdx::abs(x), Vec(1.0f));
+  const Vec u = 1.0f / multiply_add(Vec(0.31f), magnitude_of(x), Vec(1.0f));
   Vec p(0.0438150614f);
   p = multiply_add(p, u, Vec(-0.2529203f));
   p = multiply_add(p, u, Vec(0.48016015f));
@@ -74,14 +74,14 @@ struct Normal {
 // tanh(x) with a relative error below 3 ulp: near 0, where 1 - 2 / (e^(2|x|) + 1) would lose digits, by Cephes' tanhf
 // polynomial.
 [[gnu::always_inline]] inline Vec tanh(Vec x) {
-  const Vec magnitude = stdx::abs(x), square = x * x;
+  const Vec magnitude = magnitude_of(x), square = x * x;
   Vec p(-5.70498872745e-3f);
   p = multiply_add(p, square, Vec(2.06390887954e-2f));
   p = multiply_add(p, square, Vec(-5.37397155531e-2f));
   p = multiply_add(p, square, Vec(1.33314422036e-1f));
   p = multiply_add(p, square, Vec(-3.33332819422e-1f));
   Vec y = multiply_add(p * square, x, x);
-  stdx::where(magnitude >= 0.625f, y) = stdx::copysign(1.0f - 2.0f / (exp(2.0f * magnitude) + 1.0f), x);
+  stdx::where(magnitude >= 0.625f, y) = with_sign_of(x, 1.0f - 2.0f / (exp(2.0f * magnitude) + 1.0f));
   return y;
 }
 

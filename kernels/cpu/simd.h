@@ -33,6 +33,12 @@ inline constexpr int kLanes = static_cast<int>(Vec::size());
 [[gnu::always_inline]] inline Vec multiply_add(Vec a, Vec b, Vec c) {
   return to_vec(_mm512_fmadd_ps(native(a), native(b), native(c)));
 }
+// So are its abs, copysign and sqrt.
+[[gnu::always_inline]] inline Vec magnitude_of(Vec v) { return to_vec(_mm512_abs_ps(native(v))); }
+[[gnu::always_inline]] inline Vec with_sign_of(Vec sign, Vec v) {
+  return to_vec(_mm512_or_ps(native(v), _mm512_and_ps(native(sign), _mm512_set1_ps(-0.0f))));
+}
+[[gnu::always_inline]] inline Vec square_root(Vec v) { return to_vec(_mm512_sqrt_ps(native(v))); }
 
 [[gnu::always_inline]] inline Vec load(const f16* p) {
   return to_vec(_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))));
@@ -51,6 +57,13 @@ inline constexpr int kLanes = static_cast<int>(Vec::size());
 [[gnu::always_inline]] inline Vec multiply_add(Vec a, Vec b, Vec c) {
   return to_vec(_mm256_fmadd_ps(native(a), native(b), native(c)));
 }
+[[gnu::always_inline]] inline Vec magnitude_of(Vec v) {
+  return to_vec(_mm256_andnot_ps(_mm256_set1_ps(-0.0f), native(v)));
+}
+[[gnu::always_inline]] inline Vec with_sign_of(Vec sign, Vec v) {
+  return to_vec(_mm256_or_ps(native(v), _mm256_and_ps(native(sign), _mm256_set1_ps(-0.0f))));
+}
+[[gnu::always_inline]] inline Vec square_root(Vec v) { return to_vec(_mm256_sqrt_ps(native(v))); }
 
 [[gnu::always_inline]] inline Vec load(const f16* p) {
   return to_vec(_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
@@ -70,11 +83,16 @@ inline constexpr int kLanes = static_cast<int>(Vec::size());
 [[gnu::always_inline]] inline void store(Vec v, bf16* p) {
 #if defined(__AVX512F__)
   const __m512i u = _mm512_castps_si512(native(v));
-  const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(u, 16), _mm512_set1_epi32(1));
-  const __m512i rounded = _mm512_add_epi32(u, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
+  const __mmask16 odd = _mm512_test_epi32_mask(u, _mm512_set1_epi32(0x10000));
+  const __m512i rounded =
+      _mm512_mask_add_epi32(_mm512_add_epi32(u, _mm512_set1_epi32(0x7fff)), odd, u, _mm512_set1_epi32(0x8000));
   const __mmask16 nan = _mm512_cmp_ps_mask(native(v), native(v), _CMP_UNORD_Q);
-  const __m512i bits = _mm512_mask_mov_epi32(rounded, nan, _mm512_or_si512(u, _mm512_set1_epi32(0x400000)));
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(_mm512_srli_epi32(bits, 16)));
+  const __m512i bits = _mm512_mask_or_epi32(rounded, nan, u, _mm512_set1_epi32(0x400000));
+  // One permutation takes the upper halves of all lanes.
+  const __m512i upper_halves = _mm512_set_epi16(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 31, 29, 27, 25, 23, 21,
+                                                19, 17, 15, 13, 11, 9, 7, 5, 3, 1);
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
+                      _mm512_castsi512_si256(_mm512_permutexvar_epi16(upper_halves, bits)));
 #else
   const __m256i u = _mm256_castps_si256(native(v));
   const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(u, 16), _mm256_set1_epi32(1));
@@ -89,21 +107,59 @@ inline constexpr int kLanes = static_cast<int>(Vec::size());
 }
 
 // The first n < kLanes elements; the rest of the vector is zero and their memory is not touched.
+#if defined(__AVX512F__)
 template <class T>
 [[gnu::always_inline]] inline Vec load_part(const T* p, int n) {
-  alignas(64) T padded[kLanes] = {};
-  __builtin_memcpy(padded, p, static_cast<size_t>(n) * sizeof(T));
-  return load(padded);
+  const auto first = static_cast<__mmask16>((1u << n) - 1);
+  if constexpr (sizeof(T) == 4) {
+    return to_vec(_mm512_maskz_loadu_ps(first, p));
+  } else {
+    alignas(32) T padded[kLanes];
+    _mm256_store_si256(reinterpret_cast<__m256i*>(padded), _mm256_maskz_loadu_epi16(first, p));
+    return load(padded);
+  }
 }
 template <class T>
 [[gnu::always_inline]] inline void store_part(Vec v, T* p, int n) {
-  alignas(64) T padded[kLanes];
-  store(v, padded);
-  __builtin_memcpy(p, padded, static_cast<size_t>(n) * sizeof(T));
+  const auto first = static_cast<__mmask16>((1u << n) - 1);
+  if constexpr (sizeof(T) == 4) {
+    _mm512_mask_storeu_ps(p, first, native(v));
+  } else {
+    alignas(32) T padded[kLanes];
+    store(v, padded);
+    _mm256_mask_storeu_epi16(p, first, _mm256_load_si256(reinterpret_cast<const __m256i*>(padded)));
+  }
 }
+#else
+// All bits set in the first n lanes.
+[[gnu::always_inline]] inline __m256i first_lanes(int n) {
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+template <class T>
+[[gnu::always_inline]] inline Vec load_part(const T* p, int n) {
+  if constexpr (sizeof(T) == 4) {
+    return to_vec(_mm256_maskload_ps(p, first_lanes(n)));
+  } else {
+    alignas(16) T padded[kLanes] = {};
+    for (int i = 0; i < n; ++i) padded[i] = p[i];
+    return load(padded);
+  }
+}
+template <class T>
+[[gnu::always_inline]] inline void store_part(Vec v, T* p, int n) {
+  if constexpr (sizeof(T) == 4) {
+    _mm256_maskstore_ps(p, first_lanes(n), native(v));
+  } else {
+    alignas(16) T padded[kLanes];
+    store(v, padded);
+    for (int i = 0; i < n; ++i) p[i] = padded[i];
+  }
+}
+#endif
 
 // Calls f(i, n) over [0, size): n = kLanes for whole vectors, then once with what is left.
-// f is instantiated for both, with `n` a compile-time constant in the first.
+// f is instantiated for both, with `n` a compile-time constant in the first. The compiler does not inline f by itself:
+// the function that calls this one is to be [[gnu::flatten]], or there is a call per vector.
 template <class F>
 [[gnu::always_inline]] inline void for_vectors(int64_t size, F&& f) {
   int64_t i = 0;

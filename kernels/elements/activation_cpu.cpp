@@ -68,15 +68,28 @@ void with_activation(Activation activation, F&& f) {
   }
 }
 
+template <class Function, class T>
+[[gnu::flatten]] void forward_run(T* y, const T* x, int64_t size) {
+  for_vectors(size, [&](int64_t i, auto n) { store_n(Function::at(load_n(x + i, n)).value, y + i, n); });
+}
+
+// y may be null.
+template <class Function, class T>
+[[gnu::flatten]] void backward_run(T* dx, T* y, const T* dy, const T* x, int64_t size) {
+  for_vectors(size, [&](int64_t i, auto n) {
+    const ValueAndSlope f = Function::at(load_n(x + i, n));
+    store_n(load_n(dy + i, n) * f.slope, dx + i, n);
+    if (y != nullptr) store_n(f.value, y + i, n);
+  });
+}
+
 }  // namespace
 
 void activation_forward(Stream& s, const ActivationForward& a) {
   with_float_type(a.x.dtype, [&]<class T>(T) {
     with_activation(a.activation, [&]<class Function>(Function) {
       for_element_runs(s, a.y, without_gaps(a.x) && without_gaps(a.y), [&](int64_t row, int64_t begin, int64_t end) {
-        const T* x = row_of<T>(a.x, row) + begin;
-        T* y = row_of<T>(a.y, row) + begin;
-        for_vectors(end - begin, [&](int64_t i, auto n) { store_n(Function::at(load_n(x + i, n)).value, y + i, n); });
+        forward_run<Function>(row_of<T>(a.y, row) + begin, row_of<T>(a.x, row) + begin, end - begin);
       });
     });
   });
@@ -87,20 +100,8 @@ void activation_backward(Stream& s, const ActivationBackward& a) {
   with_float_type(a.x.dtype, [&]<class T>(T) {
     with_activation(a.activation, [&]<class Function>(Function) {
       for_element_runs(s, a.dx, one_row, [&](int64_t row, int64_t begin, int64_t end) {
-        const T *x = row_of<T>(a.x, row) + begin, *dy = row_of<T>(a.dy, row) + begin;
-        T* dx = row_of<T>(a.dx, row) + begin;
-        if (a.y.empty()) {
-          for_vectors(end - begin, [&](int64_t i, auto n) {
-            store_n(load_n(dy + i, n) * Function::at(load_n(x + i, n)).slope, dx + i, n);
-          });
-        } else {
-          T* y = row_of<T>(a.y, row) + begin;
-          for_vectors(end - begin, [&](int64_t i, auto n) {
-            const ValueAndSlope f = Function::at(load_n(x + i, n));
-            store_n(load_n(dy + i, n) * f.slope, dx + i, n);
-            store_n(f.value, y + i, n);
-          });
-        }
+        backward_run<Function>(row_of<T>(a.dx, row) + begin, a.y.empty() ? nullptr : row_of<T>(a.y, row) + begin,
+                               row_of<T>(a.dy, row) + begin, row_of<T>(a.x, row) + begin, end - begin);
       });
     });
   });

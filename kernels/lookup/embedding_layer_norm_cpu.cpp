@@ -31,14 +31,15 @@ template <class Args>
 }
 
 template <class T>
-void forward_tokens(const EmbeddingLayerNormForward& a, int64_t begin, int64_t end) {
+[[gnu::flatten]] void forward_tokens(const EmbeddingLayerNormForward& a, int64_t begin, int64_t end) {
   const int64_t cols = a.y.cols;
   const float *gamma = row_of<float>(a.gamma, 0), *beta = row_of<float>(a.beta, 0);
+  const bool drops = a.dropout.on();
   DropoutMask mask(a.dropout);
   RowScratch z;
   for (int64_t token = begin; token < end; ++token) {
     const EmbeddingRows rows = embedding_rows(a, token);
-    if (a.dropout.on()) mask.start_row(row_of<int32_t>(a.row_ids, 0)[token]);
+    if (drops) mask.start_row(row_of<int32_t>(a.row_ids, 0)[token]);
     const float total = sum_vectors(cols, [&](int64_t c, auto n) {
       const Vec v = rows.sum(c, n);
       store_n(v, z.at + c, n);
@@ -49,7 +50,7 @@ void forward_tokens(const EmbeddingLayerNormForward& a, int64_t begin, int64_t e
     for_vectors(cols, [&](int64_t c, auto n) {
       const Vec normalised = (load_n(z.at + c, n) - mean) * rstd;
       const Vec v = normalised * load_n(gamma + c, n) + load_n(beta + c, n);
-      store_n(a.dropout.on() ? mask.apply(v, c) : v, y + c, n);
+      store_n(drops ? mask.apply(v, c) : v, y + c, n);
     });
     if (!a.mean.empty()) row_of<float>(a.mean, 0)[token] = mean;
     if (!a.rstd.empty()) row_of<float>(a.rstd, 0)[token] = rstd;
@@ -57,31 +58,33 @@ void forward_tokens(const EmbeddingLayerNormForward& a, int64_t begin, int64_t e
 }
 
 template <class T>
-void backward_tokens(Stream& s, const EmbeddingLayerNormBackward& a, const Span& dz_rows) {
-  const float *mean = row_of<float>(a.mean, 0), *rstd = row_of<float>(a.rstd, 0);
-  sum_over_row_chunks(s, a.dy.rows, a.dgamma, a.dbeta, [&](int64_t token, float* dgamma, float* dbeta) {
-    const EmbeddingRows rows = embedding_rows(a, token);
-    const T* dy = row_of<T>(a.dy, token);
-    const T* dy2 = a.dy2.empty() ? nullptr : row_of<T>(a.dy2, token);
-    float* dz = row_of<float>(dz_rows, token);
-    DropoutMask mask(a.dropout);
-    if (a.dropout.on()) mask.start_row(row_of<int32_t>(a.row_ids, 0)[token]);
-    layer_norm_backward_row(
-        {a.dy.cols, {mean[token], rstd[token]}, row_of<float>(a.gamma, 0), dgamma, dbeta},
-        [&](int64_t c, auto n) {
-          Vec d = load_n(dy + c, n);
-          if (dy2 != nullptr) d += load_n(dy2 + c, n);
-          return a.dropout.on() ? mask.apply(d, c) : d;
-        },
-        [&](int64_t c, auto n) { return rows.sum(c, n); },
-        [&](int64_t c, auto n, Vec value) { store_n(value, dz + c, n); });
-  });
+[[gnu::flatten]] void backward_token(const EmbeddingLayerNormBackward& a, int64_t token, float* dz, float* dgamma,
+                                     float* dbeta) {
+  const EmbeddingRows rows = embedding_rows(a, token);
+  const T* dy = row_of<T>(a.dy, token);
+  const T* dy2 = a.dy2.empty() ? nullptr : row_of<T>(a.dy2, token);
+  const bool drops = a.dropout.on();
+  DropoutMask mask(a.dropout);
+  if (drops) mask.start_row(row_of<int32_t>(a.row_ids, 0)[token]);
+  layer_norm_backward_row(
+      {.cols = a.dy.cols,
+       .statistics = {row_of<float>(a.mean, 0)[token], row_of<float>(a.rstd, 0)[token]},
+       .gamma = row_of<float>(a.gamma, 0),
+       .dgamma = dgamma,
+       .dbeta = dbeta},
+      [&](int64_t c, auto n) {
+        Vec d = load_n(dy + c, n);
+        if (dy2 != nullptr) d += load_n(dy2 + c, n);
+        return drops ? mask.apply(d, c) : d;
+      },
+      [&](int64_t c, auto n) { return rows.sum(c, n); },
+      [&](int64_t c, auto n, Vec value) { store_n(value, dz + c, n); });
 }
 
 // Adds the group's rows of dz to out over `width` columns from `column`: whole vectors in kVectors registers.
 constexpr int kVectors = 8;
-[[gnu::always_inline]] inline void add_group(const TokenGroups& groups, int64_t group, const Span& dz, float* out,
-                                             int64_t column, int64_t width) {
+[[gnu::flatten]] void add_group(const TokenGroups& groups, int64_t group, const Span& dz, float* out, int64_t column,
+                                int64_t width) {
   const int32_t *token = groups.order + groups.first[group], *last = groups.order + groups.first[group + 1];
   if (width == kVectors * kLanes) {
     Vec sum[kVectors];
@@ -109,17 +112,27 @@ void embedding_layer_norm_forward(Stream& s, const EmbeddingLayerNormForward& a)
 }
 
 void embedding_layer_norm_backward(Stream& s, const EmbeddingLayerNormBackward& a, const Span& dz) {
-  with_float_type(a.dy.dtype, [&]<class T>(T) { backward_tokens<T>(s, a, dz); });
+  with_float_type(a.dy.dtype, [&]<class T>(T) {
+    sum_over_row_chunks(s, a.dy.rows, a.dgamma, a.dbeta, [&](int64_t token, float* dgamma, float* dbeta) {
+      backward_token<T>(a, token, row_of<float>(dz, token), dgamma, dbeta);
+    });
+  });
 }
 
 void add_groups(Stream& s, const Span& table, const Span& dz, const TokenGroups& groups, int64_t skipped) {
   constexpr int64_t kBlock = kVectors * kLanes;
-  const int64_t cols = table.cols, blocks = (cols + kBlock - 1) / kBlock;
-  s.team().tasks(groups.count * blocks, [&](int64_t task) {
-    const int64_t group = task / blocks, column = task % blocks * kBlock;
-    if (groups.row[group] == skipped) return;
-    const int64_t width = cols - column < kBlock ? cols - column : kBlock;
-    add_group(groups, group, dz, row_of<float>(table, groups.row[group]), column, width);
+  const int64_t cols = table.cols, blocks = (cols + kBlock - 1) / kBlock, units = groups.count * blocks;
+  // A unit is a block of a group. Several make a task, for taking a task costs more than adding a row; but many more
+  // tasks than threads, for groups are of unlike size.
+  const int64_t units_per_task = 1 + units / (32 * s.threads());
+  s.team().tasks((units + units_per_task - 1) / units_per_task, [&](int64_t task) {
+    const int64_t last = (task + 1) * units_per_task < units ? (task + 1) * units_per_task : units;
+    for (int64_t unit = task * units_per_task; unit < last; ++unit) {
+      const int64_t group = unit / blocks, column = unit % blocks * kBlock;
+      if (groups.row[group] == skipped) continue;
+      const int64_t width = cols - column < kBlock ? cols - column : kBlock;
+      add_group(groups, group, dz, row_of<float>(table, groups.row[group]), column, width);
+    }
   });
 }
 

@@ -14,11 +14,7 @@ namespace aid::AID_TARGET {
 namespace {
 
 // Keys: a multiple of kPanel. Queries: even.
-#ifndef BQ
-#define BQ 32
-#define BK 128
-#endif
-constexpr int64_t kQueries = BQ, kKeys = BK;
+constexpr int64_t kQueries = 32, kKeys = 128;
 
 template <class Unit>
 struct Scratch {
@@ -79,36 +75,37 @@ struct GradientBlock {
   const int32_t* row_ids;  // of each query; null without dropout
 };
 template <class Unit>
-[[gnu::noinline, gnu::flatten]] void gradient_block(const GradientBlock<Unit>& b, DropoutMask* masks) {
+void gradient_block(const GradientBlock<Unit>& b, DropoutMask* masks) {
   constexpr int kRows = kDepth<Unit>;
   for (int64_t i = 0; i < b.rows; i += kRows) {
     const float *s = b.at.scores + i * b.stride, *dp = b.at.dscores + i * b.stride;
     if (b.row_ids != nullptr) {
       for (int r = 0; r < kRows; ++r) masks[r].start_row(b.row_ids[i + r]);
     }
-    for_vectors(b.keys, [&](int64_t j, auto n) {
-      Vec p[kRows], ds[kRows];
+    for_vectors(
+        b.keys, [&](int64_t j, auto n) __attribute__((always_inline)) {
+          Vec p[kRows], ds[kRows];
 #pragma GCC unroll 2
-      for (int r = 0; r < kRows; ++r) {
-        const Vec exponent = multiply_add(load(s + r * b.stride + j), Vec(b.scale), Vec(-b.lse[i + r]));
-        p[r] = exp(fill_from(exponent, n, -INFINITY));
-        Vec gradient = load(dp + r * b.stride + j);
-        if (b.row_ids != nullptr) gradient = masks[r].apply(gradient, b.first_key + j);
-        ds[r] = p[r] * (gradient - b.dot[i + r]);
-        if (b.row_ids != nullptr) p[r] = masks[r].apply(p[r], b.first_key + j);
-      }
-      store_columns(p, b.at.p_columns + i / kRows * b.stride, j);
-      store_columns(ds, b.at.ds_columns + i / kRows * b.stride, j);
-      if constexpr (kRows > 1) {
+          for (int r = 0; r < kRows; ++r) {
+            const Vec exponent = multiply_add(load(s + r * b.stride + j), Vec(b.scale), Vec(-b.lse[i + r]));
+            p[r] = exp(fill_from(exponent, n, -INFINITY));
+            Vec gradient = load(dp + r * b.stride + j);
+            if (b.row_ids != nullptr) gradient = masks[r].apply(gradient, b.first_key + j);
+            ds[r] = p[r] * (gradient - b.dot[i + r]);
+            if (b.row_ids != nullptr) p[r] = masks[r].apply(p[r], b.first_key + j);
+          }
+          store_columns(p, b.at.p_columns + i / kRows * b.stride, j);
+          store_columns(ds, b.at.ds_columns + i / kRows * b.stride, j);
+          if constexpr (kRows > 1) {
 #pragma GCC unroll 2
-        for (int r = 0; r < kRows; ++r) store_probabilities(ds[r], b.at.ds_rows + (i + r) * b.stride / kRows, j);
-      }
-    });
+            for (int r = 0; r < kRows; ++r) store_probabilities(ds[r], b.at.ds_rows + (i + r) * b.stride / kRows, j);
+          }
+        });
   }
 }
 
 template <class T>
-[[gnu::noinline, gnu::flatten]] float dot(const T* a, const T* b, int64_t size) {
+float dot(const T* a, const T* b, int64_t size) {
   return sum_vectors(size, [&](int64_t d, auto n) { return load_n(a + d, n) * load_n(b + d, n); });
 }
 
@@ -139,13 +136,13 @@ void backward(const AttentionBackward& a, int64_t sequence, int64_t head, void* 
     const Left<Unit> queries = copy_rows(at.queries, query_rows), dout = copy_rows(at.dout, dout_rows);
     const Packed<Unit> packed_queries = pack_rows(at.query_rows, query_rows);
     const Packed<Unit> packed_dout = pack_rows(at.dout_rows, dout_rows);
-    // A query that only fills up a unit has zero scores and, by an infinite log-sum, zero probabilities.
+    // A query that only fills up a unit is zero in every operand: what it adds is zero.
     const int64_t whole_rows = round_up(rows, kRows);
     float lse[kQueries], dots[kQueries];
     int32_t row_ids[kQueries];
     for (int64_t i = 0; i < whole_rows; ++i) {
       const bool real = i < rows;
-      lse[i] = real ? row_of<float>(a.lse, token + i)[head] : INFINITY;
+      lse[i] = real ? row_of<float>(a.lse, token + i)[head] : 0;
       dots[i] = real ? dot(dout_rows.data + i * dout_rows.stride, out_rows.data + i * out_rows.stride, head_dim) : 0;
       row_ids[i] = real && a.dropout.on() ? row_of<int32_t>(a.row_ids, 0)[token + i] : 0;
     }

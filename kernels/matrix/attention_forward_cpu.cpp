@@ -14,11 +14,7 @@ namespace aid::AID_TARGET {
 namespace {
 
 // Queries: whole tiles; with 128 keys of 64 columns everything but V fits the L1. Keys: a multiple of kPanel.
-#ifndef FQ
-#define FQ 24
-#define FK 512
-#endif
-constexpr int64_t kQueries = FQ, kKeys = FK;
+constexpr int64_t kQueries = 24, kKeys = 512;
 
 template <class Unit>
 struct Scratch {
@@ -60,11 +56,14 @@ struct SoftmaxBlock {
   int64_t out_stride;
 };
 template <class Unit>
-[[gnu::noinline, gnu::flatten]] void softmax_block(const SoftmaxBlock<Unit>& b, DropoutMask& mask, Statistics& at) {
+void softmax_block(const SoftmaxBlock<Unit>& b, DropoutMask& mask, Statistics& at) {
   for (int64_t i = 0; i < b.rows; ++i) {
     const float* s = b.s + i * b.stride;
     Vec largest(-INFINITY);
-    for_vectors(b.keys, [&](int64_t j, auto n) { largest = stdx::max(largest, fill_from(load(s + j), n, -INFINITY)); });
+    for_vectors(
+        b.keys, [&](int64_t j, auto n) __attribute__((always_inline)) {
+          largest = stdx::max(largest, fill_from(load(s + j), n, -INFINITY));
+        });
     const float before = at.maximum[i], maximum = max(largest) * b.scale;
     at.maximum[i] = before > maximum ? before : maximum;
     if (b.out == nullptr) continue;
@@ -79,12 +78,13 @@ template <class Unit>
     const Vec scale(b.scale), shift(-at.maximum[i]);
     if (b.row_ids != nullptr) mask.start_row(b.row_ids[i]);
     Vec total(0.0f);
-    for_vectors(b.keys, [&](int64_t j, auto n) {
-      Vec e = exp(fill_from(multiply_add(load(s + j), scale, shift), n, -INFINITY));
-      total += e;
-      if (b.row_ids != nullptr) e = mask.apply(e, b.first_key + j);
-      store_probabilities(e, p, j);
-    });
+    for_vectors(
+        b.keys, [&](int64_t j, auto n) __attribute__((always_inline)) {
+          Vec e = exp(fill_from(multiply_add(load(s + j), scale, shift), n, -INFINITY));
+          total += e;
+          if (b.row_ids != nullptr) e = mask.apply(e, b.first_key + j);
+          store_probabilities(e, p, j);
+        });
     at.sum[i] += sum(total);
   }
 }

@@ -3,11 +3,15 @@
 #include <algorithm>
 #include <chrono>
 #include <optional>
+#include <vector>
 
 #include "kernels/matrix/linear_dnnl.h"
+#include "kernels/matrix/linear_pack.h"
 
 namespace aid {
 
+using gemm::Order;
+using gemm::PackedLayout;
 using gemm::PackedMatrix;
 
 namespace {
@@ -21,8 +25,9 @@ int64_t rows_of_call(int64_t left) {
   return std::min((left - kStep) / kStep * kStep, kMost);
 }
 
-// Rows that one sum of the weight gradient runs over at once; a fixed number, so that sums have a fixed order.
-constexpr int64_t kChunk = 256;
+// Rows that one sum of the weight gradient runs over at once: fixed, so that sums have a fixed order; few enough that
+// their packed copies stay in the caches while dW passes through.
+int64_t rows_of_sum(DType dtype) { return dtype == DType::bf16 ? 256 : 128; }
 
 // Takes back the scratch memory of a call.
 class Scratch {
@@ -37,7 +42,9 @@ class Scratch {
   Arena::Mark mark_;
 };
 
-// x as the library takes it: contiguous and in `dtype`.
+int64_t round_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
+
+// x as the library takes it: in `dtype`, and contiguous.
 CSpan as_operand(Stream& s, CSpan x, DType dtype) {
   if (x.contiguous() && x.dtype == dtype) return x;
   const Span copy = s.arena().take(dtype, x.rows, x.cols);
@@ -46,13 +53,13 @@ CSpan as_operand(Stream& s, CSpan x, DType dtype) {
 }
 
 // y = act(x B + bias), any strides, any dtypes.
-void multiply(Stream& s, Span y, CSpan x, const PackedMatrix& b, CSpan bias, Activation activation) {
+void multiply(Stream& s, Span y, CSpan x, PackedMatrix b, CSpan bias, Activation activation) {
   for (int64_t begin = 0; begin < x.rows;) {
     const int64_t end = begin + rows_of_call(x.rows - begin);
     const Scratch scratch(s);
     const Span part = y.row_slice(begin, end);
-    const CSpan a = as_operand(s, x.row_slice(begin, end), b.dtype());
-    const bool direct = part.contiguous() && (part.dtype == b.dtype() || part.dtype == DType::f32);
+    const CSpan a = as_operand(s, x.row_slice(begin, end), b.layout.dtype());
+    const bool direct = part.contiguous() && (part.dtype == b.layout.dtype() || part.dtype == DType::f32);
     const Span c = direct ? part : s.arena().take(DType::f32, part.rows, part.cols);
     gemm::multiply(s, {.c = c, .a = a, .b = b, .bias = bias, .activation = activation});
     if (!direct) gemm::copy(s, part, c);
@@ -67,17 +74,71 @@ int64_t product_flops(int64_t rows, const LinearWeights& w) { return 2 * rows * 
 struct LinearWeights::State {
   int64_t out, in;
   DType compute;
-  PackedMatrix forward;                  // Wᵀ [in, out]
-  std::optional<PackedMatrix> backward;  // W [out, in]
+  PackedLayout forward;                  // of Wᵀ [in, out]
+  std::optional<PackedLayout> backward;  // of W [out, in]: training
+  Tensor packed;                         // Wᵀ: inference
+  std::vector<CSpan> source;             // W, one part below the other: training
 };
+
+namespace {
+
+void pack(Stream& s, Span packed, const PackedLayout& layout, Order order, const LinearWeights& w,
+          std::span<const CSpan> source) {
+  const ProfileScope profile(s.profiler(), {.op = "linear_pack", .bytes = w.out() * w.in() * 4 + packed.bytes()});
+  const Scratch scratch(s);
+  if (w.compute() == layout.dtype() && layout.is_panels()) {
+    const auto rows = static_cast<const float**>(s.arena().take(DType::i64, w.out()).data);
+    int64_t row = 0;
+    for (const CSpan& part : source) {
+      for (int64_t r = 0; r < part.rows; ++r) rows[row++] = part.as<float>() + r * part.stride;
+    }
+    return gemm::pack_weights(s, {.panels = packed, .rows = rows, .out = w.out(), .in = w.in(), .order = order});
+  }
+  CSpan whole = source.front();
+  if (source.size() > 1) {
+    const Span copy = s.arena().take(DType::f32, w.out(), w.in());
+    int64_t row = 0;
+    for (const CSpan& part : source) {
+      gemm::copy(s, copy.row_slice(row, row + part.rows), part);
+      row += part.rows;
+    }
+    whole = copy;
+  }
+  if (w.compute() != layout.dtype()) {
+    // The values that bf16 would hold, so that every target computes with the same weights.
+    const Span rounded = s.arena().take(w.compute(), w.out(), w.in());
+    const Span widened = s.arena().take(DType::f32, w.out(), w.in());
+    gemm::copy(s, rounded, whole);
+    gemm::copy(s, widened, rounded);
+    whole = widened;
+  }
+  layout.pack(s, packed, whole, order);
+}
+
+// The right-hand side of a product, for as long as the caller's Scratch lives.
+PackedMatrix packed_for(Stream& s, const LinearWeights& w, const PackedLayout& layout, Order order) {
+  const LinearWeights::State& state = w.state();
+  if (!state.packed.empty()) return {layout, state.packed};
+  AID_CHECK(!state.source.empty(), "linear: weights without values; expected update() before the first product");
+  const Span packed = s.arena().take(layout.dtype(), layout.elements());
+  pack(s, packed, layout, order, w, state.source);
+  return {layout, packed};
+}
+
+}  // namespace
 
 LinearWeights::LinearWeights() = default;
 LinearWeights::LinearWeights(int64_t out, int64_t in, DType compute, Use use) {
   AID_CHECK(out > 0 && in > 0, "linear: weights of ", out, " x ", in);
   AID_CHECK(compute == DType::f32 || compute == DType::bf16, "linear: computes in f32 or bf16, not ", name_of(compute));
   const DType dtype = gemm::multiply_dtype(compute);
-  state_ = std::make_unique<State>(State{out, in, compute, PackedMatrix(in, out, dtype), std::nullopt});
-  if (use == Use::training) state_->backward.emplace(out, in, dtype);
+  state_ =
+      std::make_unique<State>(State{.out = out, .in = in, .compute = compute, .forward = PackedLayout(in, out, dtype)});
+  if (use == Use::training) {
+    state_->backward.emplace(out, in, dtype);
+  } else {
+    state_->packed = Tensor::zeros(dtype, 1, state_->forward.elements());
+  }
 }
 LinearWeights::~LinearWeights() = default;
 LinearWeights::LinearWeights(LinearWeights&&) noexcept = default;
@@ -86,9 +147,6 @@ LinearWeights& LinearWeights::operator=(LinearWeights&&) noexcept = default;
 int64_t LinearWeights::out() const { return state_->out; }
 int64_t LinearWeights::in() const { return state_->in; }
 DType LinearWeights::compute() const { return state_->compute; }
-size_t LinearWeights::bytes() const {
-  return state_->forward.bytes() + (state_->backward ? state_->backward->bytes() : 0);
-}
 
 void LinearWeights::update(Stream& s, CSpan w) { update(s, std::span(&w, 1)); }
 
@@ -100,28 +158,11 @@ void LinearWeights::update(Stream& s, std::span<const CSpan> stacked) {
     rows += w.rows;
   }
   AID_CHECK(rows == out(), "linear: weights have ", out(), " rows; got ", rows);
-  const ProfileScope profile(s.profiler(),
-                             {.op = "linear_update", .bytes = out() * in() * 4 + static_cast<int64_t>(bytes())});
-  const Scratch scratch(s);
-  CSpan whole = stacked.front();
-  if (stacked.size() > 1) {
-    const Span copy = s.arena().take(DType::f32, out(), in());
-    int64_t row = 0;
-    for (const CSpan& w : stacked) {
-      gemm::copy(s, copy.row_slice(row, row + w.rows), w);
-      row += w.rows;
-    }
-    whole = copy;
+  if (state_->backward) {
+    state_->source.assign(stacked.begin(), stacked.end());
+  } else {
+    pack(s, state_->packed, state_->forward, Order::transposed, *this, stacked);
   }
-  if (compute() != state_->forward.dtype()) {
-    // The values that bf16 would hold, so that every target computes with the same weights.
-    const Span rounded = s.arena().take(compute(), out(), in()), widened = s.arena().take(DType::f32, out(), in());
-    gemm::copy(s, rounded, whole);
-    gemm::copy(s, widened, rounded);
-    whole = widened;
-  }
-  state_->forward.pack(s, whole, PackedMatrix::Order::transposed);
-  if (state_->backward) state_->backward->pack(s, whole, PackedMatrix::Order::as_given);
 }
 
 void linear_forward(Stream& s, const LinearForward& a) {
@@ -133,11 +174,12 @@ void linear_forward(Stream& s, const LinearForward& a) {
             " or f32 [", a.x.rows, ", ", w.out(), "]");
   AID_CHECK(a.bias.empty() || (a.bias.dtype == DType::f32 && a.bias.size() == w.out()), "linear: bias is ",
             name_of(a.bias.dtype), " [", a.bias.size(), "]; expected f32 [", w.out(), "]");
-  const ProfileScope profile(s.profiler(),
-                             {.op = "linear_forward",
-                              .bytes = a.x.bytes() + a.y.bytes() + static_cast<int64_t>(w.state().forward.bytes()),
-                              .flops = product_flops(a.x.rows, w)});
-  multiply(s, a.y, a.x, w.state().forward, a.bias, a.activation);
+  const Scratch scratch(s);
+  const PackedMatrix b = packed_for(s, w, w.state().forward, Order::transposed);
+  const ProfileScope profile(s.profiler(), {.op = "linear_forward",
+                                            .bytes = a.x.bytes() + a.y.bytes() + b.data.bytes(),
+                                            .flops = product_flops(a.x.rows, w)});
+  multiply(s, a.y, a.x, b, a.bias, a.activation);
 }
 
 void linear_backward_input(Stream& s, const LinearBackwardInput& a) {
@@ -148,11 +190,12 @@ void linear_backward_input(Stream& s, const LinearBackwardInput& a) {
   AID_CHECK(a.dx.dtype == w.compute() && a.dx.cols == w.in() && a.dx.rows == a.dy.rows, "linear: dx is ",
             name_of(a.dx.dtype), " [", a.dx.rows, ", ", a.dx.cols, "]; expected ", name_of(w.compute()), " [",
             a.dy.rows, ", ", w.in(), "]");
-  const ProfileScope profile(s.profiler(),
-                             {.op = "linear_backward_input",
-                              .bytes = a.dx.bytes() + a.dy.bytes() + static_cast<int64_t>(w.state().backward->bytes()),
-                              .flops = product_flops(a.dy.rows, w)});
-  multiply(s, a.dx, a.dy, *w.state().backward, {}, Activation::none);
+  const Scratch scratch(s);
+  const PackedMatrix b = packed_for(s, w, *w.state().backward, Order::as_given);
+  const ProfileScope profile(s.profiler(), {.op = "linear_backward_input",
+                                            .bytes = a.dx.bytes() + a.dy.bytes() + b.data.bytes(),
+                                            .flops = product_flops(a.dy.rows, w)});
+  multiply(s, a.dx, a.dy, b, {}, Activation::none);
 }
 
 void linear_backward_weight(Stream& s, const LinearBackwardWeight& a) {
@@ -170,26 +213,27 @@ void linear_backward_weight(Stream& s, const LinearBackwardWeight& a) {
   const bool direct = a.dw.contiguous();
   const Span c = direct ? a.dw : s.arena().take(DType::f32, a.dw.rows, a.dw.cols);
   if (!direct) gemm::copy(s, c, a.dw);
-  for (int64_t begin = 0; begin < a.x.rows; begin += kChunk) {
-    const int64_t end = std::min(begin + kChunk, a.x.rows);
+  const bool packed = gemm::takes_packed_outer(a.x.cols, dtype);
+  for (int64_t begin = 0; begin < a.x.rows; begin += rows_of_sum(dtype)) {
+    const int64_t end = std::min(begin + rows_of_sum(dtype), a.x.rows);
     const Scratch inner(s);
-    const CSpan dy = as_operand(s, a.dy.row_slice(begin, end), dtype);
-    const CSpan x = as_operand(s, a.x.row_slice(begin, end), dtype);
-    gemm::accumulate_outer(s, {.c = c, .a = dy, .b = x});
+    CSpan dy = a.dy.row_slice(begin, end), x = a.x.row_slice(begin, end);
+    if (!packed || x.dtype != dtype) {
+      dy = as_operand(s, dy, dtype);
+      x = as_operand(s, x, dtype);
+    }
+    if (packed) {
+      const int64_t k = round_up(end - begin, gemm::kKBlock);
+      const Span dy_rows = s.arena().take(dtype, dy.cols, k);
+      const Span x_panels = s.arena().take(dtype, k, round_up(x.cols, gemm::kPanel));
+      gemm::pack_outer(s, {.a = dy_rows, .b = x_panels, .sums = a.dbias, .dy = dy, .x = x});
+      gemm::accumulate_outer(s, {.c = c, .dy = dy_rows, .x = x_panels, .packed = true});
+    } else {
+      gemm::accumulate_outer(s, {.c = c, .dy = dy, .x = x});
+      if (!a.dbias.empty()) gemm::add_column_sums(s, {.sums = a.dbias, .dy = dy});
+    }
   }
   if (!direct) gemm::copy(s, a.dw, c);
-  if (!a.dbias.empty()) {
-    // Columns apart, rows in order: no sum depends on the number of threads.
-    float* sums = a.dbias.as<float>();
-    s.team().ranges(a.dy.cols, 64, [&](int64_t begin, int64_t end) {
-      const auto add = [&]<class T>(const T* dy) {
-        for (int64_t r = 0; r < a.dy.rows; ++r) {
-          for (int64_t o = begin; o < end; ++o) sums[o] += static_cast<float>(dy[r * a.dy.stride + o]);
-        }
-      };
-      a.dy.dtype == DType::bf16 ? add(a.dy.as<bf16>()) : add(a.dy.as<float>());
-    });
-  }
 }
 
 double measure_matrix_peak(Stream& s, DType compute) {

@@ -7,8 +7,8 @@
 #pragma once
 
 #include <memory>
-#include <string>
 #include <span>
+#include <string>
 
 #include "kernels/core/stream.h"
 
@@ -16,10 +16,13 @@ namespace aid {
 
 enum class Activation : uint8_t { none, gelu_erf, gelu_tanh, relu, tanh };
 
-// W in the matrix library's own blocked layout, reordered once and used by every call. Movable.
+// W for the products, which read it in the matrix library's own blocked layout. Movable.
 class LinearWeights {
  public:
-  enum class Use : uint8_t { inference, training };  // training keeps what backward_input needs too
+  // inference: a reordered copy, made once, for linear_forward. training: no copy; every product, forward and
+  // backward_input, reorders the given values into the stream's arena first. That is 2 % of a training step, and two
+  // copies would be a quarter of its memory.
+  enum class Use : uint8_t { inference, training };
 
   LinearWeights();
   LinearWeights(int64_t out, int64_t in, DType compute, Use use);  // compute: f32 or bf16
@@ -27,7 +30,8 @@ class LinearWeights {
   LinearWeights(LinearWeights&&) noexcept;
   LinearWeights& operator=(LinearWeights&&) noexcept;
 
-  // Takes the values from `w`, f32 [out, in] (rows may be strided): at load, and after every optimizer step.
+  // Takes the values from `w`, f32 [out, in] (rows may be strided): at load, and after every optimizer step. In
+  // training `w` is referred to.
   void update(Stream& s, CSpan w);
   // The same for a matrix whose rows several parameters share, one below the other (query, key, value).
   void update(Stream& s, std::span<const CSpan> stacked);
@@ -35,7 +39,6 @@ class LinearWeights {
   int64_t out() const;
   int64_t in() const;
   DType compute() const;
-  size_t bytes() const;
 
   struct State;
   State& state() const { return *state_; }

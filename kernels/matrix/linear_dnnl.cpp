@@ -4,16 +4,16 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <unordered_map>
 
 namespace aid::gemm {
 
-struct PackedMatrix::State {
+struct PackedLayout::State {
   int64_t k, n;
   DType dtype;
-  dnnl::memory::desc layout;
-  Buffer memory;
+  dnnl::memory::desc description;
 };
 
 namespace {
@@ -53,6 +53,10 @@ const dnnl::stream& queue() {
 Layout plain(CSpan x) { return {{x.rows, x.cols}, type_of(x.dtype), memory::dims{x.stride, 1}}; }
 Layout plain_transposed(CSpan x) { return {{x.cols, x.rows}, type_of(x.dtype), memory::dims{1, x.stride}}; }
 Layout dense(int64_t rows, int64_t cols, DType dtype) { return {{rows, cols}, type_of(dtype), memory::format_tag::ab}; }
+// linear_pack.h's panels.
+Layout panels(int64_t k, int64_t n, DType dtype) {
+  return {{k, n}, type_of(dtype), dtype == DType::bf16 ? memory::format_tag::BA16a64b2a : memory::format_tag::BA16a64b};
+}
 memory view(const Layout& layout, const void* data) { return {layout, engine(), const_cast<void*>(data)}; }
 
 dnnl::algorithm algorithm_of(Activation activation) {
@@ -91,7 +95,7 @@ dnnl::matmul::primitive_desc describe(const Layout& a, const Layout& b, const La
 
 // What a compiled product depends on.
 struct Key {
-  enum class Kind : uint8_t { packed, outer } kind;
+  enum class Kind : uint8_t { product, outer, packed_outer } kind;
   int64_t m, n, k;
   int64_t a_stride = 0;
   DType in, out;
@@ -177,8 +181,8 @@ constexpr int64_t kBlasBlock = 6, kBlasRows = 8 * kBlasBlock;
 
 void multiply_part(int threads, const Product& p) {
   use_threads(threads);
-  const PackedMatrix::State& b = p.b.state();
-  const Key key = {.kind = Key::Kind::packed,
+  const PackedLayout::State& b = p.b.layout.state();
+  const Key key = {.kind = Key::Kind::product,
                    .m = p.a.rows,
                    .n = b.n,
                    .k = b.k,
@@ -195,31 +199,33 @@ void multiply_part(int threads, const Product& p) {
       append_activation(ops, key.activation);
       attributes.set_post_ops(ops);
     }
-    Compiled made{.product = dnnl::matmul(describe(a, b.layout, key.bias ? &bias : nullptr, c, attributes)),
+    Compiled made{.product = dnnl::matmul(describe(a, b.description, key.bias ? &bias : nullptr, c, attributes)),
                   .arguments = {{DNNL_ARG_SRC, view(a, nullptr)},
-                                {DNNL_ARG_WEIGHTS, view(b.layout, nullptr)},
+                                {DNNL_ARG_WEIGHTS, view(b.description, nullptr)},
                                 {DNNL_ARG_DST, view(c, nullptr)}}};
     if (key.bias) made.arguments.emplace(DNNL_ARG_BIAS, view(bias, nullptr));
     return made;
   });
   compiled.run({{DNNL_ARG_SRC, p.a.data},
-                {DNNL_ARG_WEIGHTS, b.memory.data()},
+                {DNNL_ARG_WEIGHTS, p.b.data.data},
                 {DNNL_ARG_BIAS, p.bias.data},
                 {DNNL_ARG_DST, p.c.data}});
 }
 
 void accumulate_outer_part(int threads, const OuterProduct& p) {
   use_threads(threads);
-  const Key key = {.kind = Key::Kind::outer,
+  const Key key = {.kind = p.packed ? Key::Kind::packed_outer : Key::Kind::outer,
                    .m = p.c.rows,
                    .n = p.c.cols,
-                   .k = p.a.rows,
-                   .a_stride = p.a.stride,
-                   .in = p.a.dtype,
+                   .k = p.packed ? p.dy.cols : p.dy.rows,
+                   .a_stride = p.dy.stride,
+                   .in = p.dy.dtype,
                    .out = DType::f32,
                    .threads = threads};
   Compiled& compiled = cache().get(key, [&] {
-    const Layout a = plain_transposed(p.a), b = dense(key.k, key.n, key.in), c = dense(key.m, key.n, DType::f32);
+    const Layout a = p.packed ? plain(p.dy) : plain_transposed(p.dy);
+    const Layout b = p.packed ? panels(key.k, key.n, key.in) : dense(key.k, key.n, key.in);
+    const Layout c = dense(key.m, key.n, DType::f32);
     dnnl::post_ops ops;
     ops.append_sum(1);
     dnnl::primitive_attr attributes;
@@ -229,7 +235,14 @@ void accumulate_outer_part(int threads, const OuterProduct& p) {
         .arguments = {
             {DNNL_ARG_SRC, view(a, nullptr)}, {DNNL_ARG_WEIGHTS, view(b, nullptr)}, {DNNL_ARG_DST, view(c, nullptr)}}};
   });
-  compiled.run({{DNNL_ARG_SRC, p.a.data}, {DNNL_ARG_WEIGHTS, p.b.data}, {DNNL_ARG_DST, p.c.data}});
+  compiled.run({{DNNL_ARG_SRC, p.dy.data}, {DNNL_ARG_WEIGHTS, p.x.data}, {DNNL_ARG_DST, p.c.data}});
+}
+
+// The layout that a product of many rows asks for; those of few rows are compiled to take it too.
+Layout best_layout(int64_t k, int64_t n, DType dtype) {
+  constexpr int64_t kRows = 1024;
+  const Layout any({k, n}, type_of(dtype), memory::format_tag::any);
+  return describe(dense(kRows, k, dtype), any, nullptr, dense(kRows, n, dtype), dnnl::primitive_attr()).weights_desc();
 }
 
 }  // namespace
@@ -239,26 +252,23 @@ DType multiply_dtype(DType compute) {
   return compute == DType::bf16 && native_bf16 ? DType::bf16 : DType::f32;
 }
 
-PackedMatrix::PackedMatrix(int64_t k, int64_t n, DType dtype) {
-  // The layout that a product of many rows asks for; those of few rows are compiled to take it too.
-  constexpr int64_t kRows = 1024;
-  const Layout any({k, n}, type_of(dtype), memory::format_tag::any);
-  const Layout layout =
-      describe(dense(kRows, k, dtype), any, nullptr, dense(kRows, n, dtype), dnnl::primitive_attr()).weights_desc();
-  state_ = std::make_unique<State>(State{k, n, dtype, layout, Buffer::zeroed(layout.get_size())});
+PackedLayout::PackedLayout(int64_t k, int64_t n, DType dtype)
+    : state_(std::make_unique<State>(State{k, n, dtype, best_layout(k, n, dtype)})) {}
+PackedLayout::~PackedLayout() = default;
+PackedLayout::PackedLayout(PackedLayout&&) noexcept = default;
+PackedLayout& PackedLayout::operator=(PackedLayout&&) noexcept = default;
+int64_t PackedLayout::k() const { return state_->k; }
+int64_t PackedLayout::n() const { return state_->n; }
+DType PackedLayout::dtype() const { return state_->dtype; }
+int64_t PackedLayout::elements() const {
+  return static_cast<int64_t>(state_->description.get_size() / size_of(state_->dtype));
 }
-PackedMatrix::~PackedMatrix() = default;
-PackedMatrix::PackedMatrix(PackedMatrix&&) noexcept = default;
-PackedMatrix& PackedMatrix::operator=(PackedMatrix&&) noexcept = default;
-int64_t PackedMatrix::k() const { return state_->k; }
-int64_t PackedMatrix::n() const { return state_->n; }
-DType PackedMatrix::dtype() const { return state_->dtype; }
-size_t PackedMatrix::bytes() const { return state_->memory.bytes(); }
+bool PackedLayout::is_panels() const { return state_->description == panels(k(), n(), dtype()); }
 
-void PackedMatrix::pack(Stream& s, CSpan source, Order order) {
+void PackedLayout::pack(Stream& s, Span packed, CSpan source, Order order) const {
   use_threads(s.threads());
   memory from = view(order == Order::transposed ? plain_transposed(source) : plain(source), source.data);
-  memory to = view(state_->layout, state_->memory.data());
+  memory to = view(state_->description, packed.data);
   dnnl::reorder(from, to).execute(queue(), from, to);
 }
 
@@ -295,8 +305,18 @@ void accumulate_outer(Stream& s, const OuterProduct& p) {
   constexpr int64_t kTile = 64;  // rows of c; fixed, so that the number of threads changes no bit
   s.team().tasks((p.c.rows + kTile - 1) / kTile, [&](int64_t tile) {
     const int64_t begin = tile * kTile, end = std::min(begin + kTile, p.c.rows);
-    accumulate_outer_part(1, {.c = p.c.row_slice(begin, end), .a = p.a.col_slice(begin, end), .b = p.b});
+    accumulate_outer_part(1, {.c = p.c.row_slice(begin, end), .dy = p.dy.col_slice(begin, end), .x = p.x});
   });
+}
+
+bool takes_packed_outer(int64_t n, DType dtype) {
+  constexpr int64_t kRows = 256;
+  if (is_blas()) return false;
+  static thread_local std::map<std::pair<int64_t, DType>, bool>
+      answers;  // asking oneDNN takes as long as a small product
+  const auto [answer, is_new] = answers.try_emplace({n, dtype});
+  if (is_new) answer->second = best_layout(kRows, n, dtype) == panels(kRows, n, dtype);
+  return answer->second;
 }
 
 void copy(Stream& s, Span y, CSpan x) {

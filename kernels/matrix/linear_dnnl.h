@@ -6,6 +6,7 @@
 
 #include "kernels/core/stream.h"
 #include "kernels/matrix/linear.h"
+#include "kernels/matrix/linear_pack.h"
 
 namespace aid::gemm {
 
@@ -13,22 +14,25 @@ namespace aid::gemm {
 // Decided once per process, by default_target(): AID_ISA limits oneDNN too.
 DType multiply_dtype(DType compute);
 
-// The right-hand matrix B [k, n] of products, in the layout that oneDNN reads fastest. The layout does not depend on
-// the number of rows of the left-hand matrix.
-class PackedMatrix {
+// How the right-hand matrix B [k, n] of products lies in memory: as oneDNN reads it fastest. It does not depend on the
+// number of rows of the left-hand matrix.
+class PackedLayout {
  public:
-  PackedMatrix(int64_t k, int64_t n, DType dtype);
-  ~PackedMatrix();
-  PackedMatrix(PackedMatrix&&) noexcept;
-  PackedMatrix& operator=(PackedMatrix&&) noexcept;
-
-  enum class Order : uint8_t { as_given, transposed };  // B = source, B = sourceᵀ
-  void pack(Stream& s, CSpan source, Order order);      // f32, rows may be strided
+  PackedLayout(int64_t k, int64_t n, DType dtype);
+  ~PackedLayout();
+  PackedLayout(PackedLayout&&) noexcept;
+  PackedLayout& operator=(PackedLayout&&) noexcept;
 
   int64_t k() const;
   int64_t n() const;
   DType dtype() const;
-  size_t bytes() const;
+  int64_t elements() const;  // with padding
+
+  // Whether this is linear_pack.h's panels (it is on AVX-512, but for matrices of few columns): then its functions pack
+  // faster than pack().
+  bool is_panels() const;
+  // source: f32, rows may be strided. Writes all of `packed`, which has elements() of dtype().
+  void pack(Stream& s, Span packed, CSpan source, Order order) const;
 
   struct State;
   const State& state() const { return *state_; }
@@ -37,23 +41,33 @@ class PackedMatrix {
   std::unique_ptr<State> state_;
 };
 
+struct PackedMatrix {
+  const PackedLayout& layout;
+  CSpan data;
+};
+
 // c = activation(a b + bias). a [rows, k] in b's dtype and c [rows, n] in b's dtype or f32, both contiguous; bias f32
 // [n] or empty. The bits of a row of c depend on that row of a only.
 struct Product {
   Span c;
   CSpan a;
-  const PackedMatrix& b;
+  PackedMatrix b;
   CSpan bias;
   Activation activation = Activation::none;
 };
 void multiply(Stream& s, const Product& p);
 
-// c += aᵀ b. a [rows, m] and b [rows, n] f32 or bf16, c [m, n] f32, all contiguous.
+// c += dyᵀ x; c [m, n] f32, contiguous.
 struct OuterProduct {
   Span c;
-  CSpan a, b;
+  CSpan dy;             // [rows, m], or dyᵀ [m, rows] where `packed`; f32 or bf16, contiguous
+  CSpan x;              // [rows, n], or its panels
+  bool packed = false;  // by pack_outer
 };
 void accumulate_outer(Stream& s, const OuterProduct& p);
+
+// Whether accumulate_outer takes packed operands of this dtype with n columns.
+bool takes_packed_outer(int64_t n, DType dtype);
 
 // y = x in y's dtype; rows of both may be strided.
 void copy(Stream& s, Span y, CSpan x);

@@ -17,7 +17,7 @@ struct RowTerms {
   float sum_of_weights;  // sum_k w_k
 };
 
-void row_results(const CrossEntropy& a, int64_t row, const RowTerms& terms, double* row_loss) {
+[[gnu::flatten]] void row_results(const CrossEntropy& a, int64_t row, const RowTerms& terms, double* row_loss) {
   const int64_t classes = a.logits.cols;
   const float* logits = row_of<float>(a.logits, row);
   const float* weights = a.class_weights.empty() ? nullptr : row_of<float>(a.class_weights, 0);

@@ -5,12 +5,12 @@
 
 namespace aid::AID_TARGET {
 
-void adamw(const AdamWPiece& a) {
+[[gnu::flatten]] void adamw(const AdamWPiece& a) {
   for_vectors(a.size, [&](int64_t i, auto n) {
     const Vec g = load_n(a.gradient + i, n) * a.gradient_scale;
     const Vec m = a.beta1 * load_n(a.m + i, n) + a.one_minus_beta1 * g;
     const Vec v = a.beta2 * load_n(a.v + i, n) + a.one_minus_beta2 * (g * g);
-    const Vec denominator = stdx::sqrt(v) * a.inverse_root_correction2 + a.eps;
+    const Vec denominator = square_root(v) * a.inverse_root_correction2 + a.eps;
     const Vec p = a.decay * load_n(a.parameter + i, n) - a.step_size * m / denominator;
     store_n(m, a.m + i, n);
     store_n(v, a.v + i, n);

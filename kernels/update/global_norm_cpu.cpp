@@ -4,7 +4,7 @@
 
 namespace aid::AID_TARGET {
 
-double sum_of_squares(const float* x, int64_t size) {
+[[gnu::flatten]] double sum_of_squares(const float* x, int64_t size) {
   return static_cast<double>(sum_vectors(size, [&](int64_t i, auto n) {
     const Vec v = load_n(x + i, n);
     return v * v;

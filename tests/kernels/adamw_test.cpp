@@ -25,6 +25,8 @@ struct Stepped {
   }
 };
 
+constexpr double kEps = 1e-3;  // large enough for its place in the formula to show
+
 TEST(AdamW, UpdatesAllTensorsInOnePass) {
   for_each_case({.dtypes = {DType::f32}}, [](const Case& c) {
     for (const int step : {1, 1000}) {
@@ -43,13 +45,18 @@ TEST(AdamW, UpdatesAllTensorsInOnePass) {
       std::vector<Stepped<double>> exact;
       std::vector<Stepped<float>> naive;
       for (const AdamWTensor& t : tensors) {
-        const reference::AdamWSetting setting = {1e-3, 0.9, 0.999, 1e-8, t.weight_decay, 0.5, step};
+        const reference::AdamWSetting setting = {1e-3, 0.9, 0.999, kEps, t.weight_decay, 0.5, step};
         exact.emplace_back(t, setting);
         naive.emplace_back(t, setting);
       }
       const std::vector<double> gradient = values(tensors[0].gradient);
       run.execute([&](Stream& s) {
-        adamw(s, {.tensors = tensors, .lr = 1e-3, .step = step, .gradient_scale = 0.5f, .clear_gradients = clear});
+        adamw(s, {.tensors = tensors,
+                  .lr = 1e-3,
+                  .eps = kEps,
+                  .step = step,
+                  .gradient_scale = 0.5f,
+                  .clear_gradients = clear});
       });
       for (size_t i = 0; i < tensors.size(); ++i) {
         expect_close(tensors[i].parameter, exact[i].p, naive[i].p);

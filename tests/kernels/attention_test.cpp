@@ -20,7 +20,7 @@ struct Problem {
   std::vector<int64_t> q, k;
   int64_t heads = 1, head_dim = 1;
   float dropout = 0;
-  double score_scale = 1;  // of q's elements
+  double first_column = 0;  // added to the first column of every head of q, its magnitude to that of k
 };
 
 std::vector<int64_t> cumulative(const std::vector<int64_t>& lengths) {
@@ -48,8 +48,12 @@ Reference<double> operands(const Case& c, const Problem& problem) {
     for (double& value : x) value = round_to(value, c.dtype);
     return x;
   };
-  r.q = rounded(random.normal(queries * cols, problem.score_scale));
-  r.k = rounded(random.normal(keys * cols));
+  const auto shifted = [&](std::vector<double> x, double first_column) {
+    for (size_t i = 0; i < x.size(); i += static_cast<size_t>(problem.head_dim)) x[i] += first_column;
+    return rounded(x);
+  };
+  r.q = shifted(random.normal(queries * cols), problem.first_column);
+  r.k = shifted(random.normal(keys * cols), std::abs(problem.first_column));
   r.v = rounded(random.normal(keys * cols));
   r.dout = rounded(random.normal(queries * cols));
   r.row_ids = converted<int64_t>(random.integers(queries, 1 << 30));
@@ -182,10 +186,12 @@ TEST(Attention, Dropout) {
   });
 }
 
-// Scores of several hundred: exp of any of them alone would overflow or vanish.
+// Scores around 112 and -112: exp of any of them alone would overflow or vanish, and so would its inverse.
 TEST(Attention, LargeScores) {
-  for_each_case({.sizes = {33, 600}}, [](const Case& c) {
-    check(c, {.q = {33}, .k = {c.size}, .heads = 1, .head_dim = 64, .score_scale = 60});
+  for_each_case({.sizes = {33, 601}}, [](const Case& c) {
+    for (const double first_column : {30.0, -30.0}) {
+      check(c, {.q = {97}, .k = {c.size}, .heads = 2, .head_dim = 64, .first_column = first_column});
+    }
   });
 }
 

@@ -1,5 +1,5 @@
-// oneDNN's instruction set is the process's, not the stream's: these tests run the default target only, and ctest runs
-// them once for every AID_ISA (CMakeLists.txt).
+// oneDNN's instruction set is the process's, not the stream's: ctest runs these tests once for every AID_ISA
+// (CMakeLists.txt). The targets of the harness choose how operands are packed.
 #include "kernels/matrix/linear.h"
 
 #include <gtest/gtest.h>
@@ -7,6 +7,7 @@
 #include <cstring>
 #include <numeric>
 
+#include "kernels/elements/cast.h"
 #include "tests/kernels/compare.h"
 #include "tests/kernels/harness.h"
 #include "tests/reference/linear.h"
@@ -31,12 +32,6 @@ struct Matrix {
   CSpan span() const { return matrix(data.data(), rows, cols); }
 };
 
-void for_each_linear_case(const Cases& cases, const std::function<void(const Case&)>& body) {
-  for_each_case(cases, [&](const Case& c) {
-    if (c.target == default_target()) body(c);
-  });
-}
-
 struct Shape {
   int64_t rows, in, out;
 };
@@ -44,7 +39,7 @@ struct Shape {
 std::vector<Shape> shapes(int64_t size) { return {{size, 40, 17}, {9, size, 70}, {5, 64, size}}; }
 
 TEST(Linear, Forward) {
-  for_each_linear_case({}, [](const Case& c) {
+  for_each_case({}, [](const Case& c) {
     Random random(c);
     for (const Shape& shape : shapes(c.size)) {
       for (const DType to : {c.dtype, DType::f32}) {
@@ -70,7 +65,7 @@ TEST(Linear, Forward) {
 }
 
 TEST(Linear, ForwardActivations) {
-  for_each_linear_case({.sizes = {33, 257}}, [](const Case& c) {
+  for_each_case({.sizes = {33, 257}}, [](const Case& c) {
     constexpr int64_t kIn = 24, kOut = 67;
     Random random(c);
     const Matrix w(rounded(random.normal(kOut * kIn, 0.6), c.dtype), kOut, kIn);
@@ -96,7 +91,7 @@ TEST(Linear, ForwardActivations) {
 }
 
 TEST(Linear, BackwardInput) {
-  for_each_linear_case({}, [](const Case& c) {
+  for_each_case({}, [](const Case& c) {
     Random random(c);
     for (const Shape& shape : shapes(c.size)) {
       const double scale = 1 / std::sqrt(static_cast<double>(shape.out));
@@ -119,7 +114,7 @@ TEST(Linear, BackwardInput) {
 }
 
 TEST(Linear, BackwardWeight) {
-  for_each_linear_case({}, [](const Case& c) {
+  for_each_case({}, [](const Case& c) {
     Random random(c);
     for (const Shape& shape : shapes(c.size)) {
       for (const int64_t gap : {0, 3}) {
@@ -173,8 +168,10 @@ TEST(Linear, RowsDoNotDependOnTheirNeighbours) {
       Random random(static_cast<uint64_t>(size.in));
       const Matrix w(random.normal(size.out * size.in, 0.05), size.out, size.in);
       Stream s;
-      LinearWeights weights(size.out, size.in, dtype, Use::training);
+      LinearWeights weights(size.out, size.in, dtype, Use::inference);
+      LinearWeights for_backward(size.out, size.in, dtype, Use::training);
       weights.update(s, w.span());
+      for_backward.update(s, w.span());
       const Tensor x(dtype, kMost, size.in), dy(dtype, kMost, size.out), bias = Tensor::zeros(DType::f32, 1, size.out);
       const auto fill = [&](const Tensor& t) {
         for (int64_t i = 0; i < t.span().size(); ++i) {
@@ -192,7 +189,8 @@ TEST(Linear, RowsDoNotDependOnTheirNeighbours) {
                                 .bias = bias,
                                 .activation = Activation::gelu_erf});
         linear_forward(stream, {.y = z_, .x = x.span().row_slice(begin, begin + rows), .weights = weights});
-        linear_backward_input(stream, {.dx = dx_, .dy = dy.span().row_slice(begin, begin + rows), .weights = weights});
+        linear_backward_input(stream,
+                              {.dx = dx_, .dy = dy.span().row_slice(begin, begin + rows), .weights = for_backward});
       };
       run(s, 0, kMost, y, z, dx);
       for (const int threads : {1, 2, 3}) {
@@ -250,6 +248,32 @@ TEST(Linear, StackedWeightsAreOneMatrix) {
   }
 }
 
+TEST(Linear, TrainingComputesAsInferenceDoes) {
+  constexpr int64_t kIn = 70, kOut = 130, kRows = 9;
+  for (const DType dtype : {DType::f32, DType::bf16}) {
+    Random random(4);
+    Stream s;
+    std::vector<Matrix> w;
+    for (int i = 0; i < 2; ++i) w.emplace_back(random.normal(kOut * kIn), kOut, kIn);
+    const Matrix x(random.normal(kRows * kIn), kRows, kIn);
+    const Tensor x_(dtype, kRows, kIn);
+    cast(s, {.y = x_, .x = x.span()});
+    LinearWeights training(kOut, kIn, dtype, Use::training), inference(kOut, kIn, dtype, Use::inference);
+    std::vector<std::vector<double>> y;
+    for (const Matrix& values_of_step : w) {
+      for (LinearWeights* weights : {&training, &inference}) {
+        weights->update(s, values_of_step.span());
+        const Tensor y_(DType::f32, kRows, kOut);
+        linear_forward(s, {.y = y_, .x = x_, .weights = *weights});
+        y.push_back(values(y_));
+      }
+    }
+    EXPECT_EQ(y[0], y[1]);
+    EXPECT_EQ(y[2], y[3]);
+    EXPECT_NE(y[0], y[2]);
+  }
+}
+
 TEST(Linear, RefusesWrongShapes) {
   Stream s;
   LinearWeights weights(8, 4, DType::f32, Use::inference);
@@ -260,6 +284,8 @@ TEST(Linear, RefusesWrongShapes) {
                std::invalid_argument);
   EXPECT_THROW(linear_forward(s, {.y = x, .x = x, .weights = weights}), std::invalid_argument);
   EXPECT_THROW(linear_backward_input(s, {.dx = x, .dy = y, .weights = weights}), std::invalid_argument);
+  const LinearWeights no_values(8, 4, DType::f32, Use::training);
+  EXPECT_THROW(linear_forward(s, {.y = y, .x = x, .weights = no_values}), std::invalid_argument);
   EXPECT_THROW(linear_backward_weight(s, {.dw = x, .dy = y, .x = x}), std::invalid_argument);
 }
 

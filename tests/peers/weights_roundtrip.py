@@ -1,7 +1,7 @@
 """Weights that PyTorch, safetensors and transformers write are read by us, written again, and read by safetensors: equal bit by
 bit. And ours are opened by transformers.
 
-    python tests/peers/weights_roundtrip.py BUILD_FOLDER      # the one with io_test
+    python tests/peers/weights_roundtrip.py [BUILD_FOLDER]    # the one with io_test; default: build/release
 """
 import os
 import pathlib
@@ -43,7 +43,7 @@ def write_again(build, folder):
 
 
 def main():
-    build = pathlib.Path(sys.argv[1]).resolve()
+    build = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "build/release").resolve()
     files = 0
     with tempfile.TemporaryDirectory() as temporary:
         folder = pathlib.Path(temporary)

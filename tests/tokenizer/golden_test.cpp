@@ -102,8 +102,18 @@ TEST(SharedTokenizer, BetoPairs) {
       {"OnlyFirst", EncodeOptions::Truncation::kOnlyFirst},
       {"OnlySecond", EncodeOptions::Truncation::kOnlySecond}};
   for (const Json& row : lines_of(kShared / "golden/tokenizer/beto_uncased_pairs.jsonl")) {
-    const auto a = row["a"].get<std::string>(), b = row["b"].get<std::string>();
     const EncodeOptions options{.max_length = row["max_length"], .truncation = truncations.at(row["strategy"])};
+    // These are of 0.23.2, which stops reading each text at max_length tokens and so takes texts longer than that for
+    // equally long; 0.23.3 compares their whole lengths, as this library does.
+    const auto read = [&](const char* key) {
+      std::string text = row[key];
+      std::vector<int32_t> ids;
+      std::vector<Offset> offsets;
+      const bool stops = options.truncation == EncodeOptions::Truncation::kLongestFirst &&
+                         tokenizer.encode_ids(text, ids, offsets, options.max_length) == options.max_length;
+      return stops ? text.substr(0, offsets.back().end) : text;  // ASCII so far
+    };
+    const std::string a = read("a"), b = read("b");
     if (row.contains("error")) {
       EXPECT_THROW(tokenizer.encode(a, b, options), Error) << row;
       continue;
@@ -130,7 +140,6 @@ TEST(SharedTokenizer, EveryCodePoint) {
     std::getline(fields, result[1], '\t');
     std::getline(fields, pretokenized);
     for (char32_t c = std::stoul(first, nullptr, 16); c <= std::stoul(last, nullptr, 16); ++c, ++seen) {
-      if (c >= 0xD800 && c < 0xE000) continue;
       const uint8_t flags = unicode[c].flags;
       EXPECT_EQ(pretokenized, flags & kSpace ? "S" : flags & kPunctuation ? "P" : "W") << std::hex << uint32_t{c};
       for (Normalizer* normalizer : {&keep, &strip}) {
@@ -159,7 +168,7 @@ TEST(SharedTokenizer, EveryCodePoint) {
     }
     if (HasFailure()) break;
   }
-  EXPECT_EQ(seen, 0x110000);
+  EXPECT_EQ(seen, 0x110000 - 0x800);  // all but the surrogates
 }
 
 // A token of letters alone is a word that is its own longest match.

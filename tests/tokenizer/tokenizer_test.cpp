@@ -24,7 +24,8 @@ Tokenizer small(const LoadOptions& options = {.strip_accents = false}) {
 
 std::vector<int32_t> ids_of(const Tokenizer& tokenizer, std::string_view text, size_t limit = kNoLimit) {
   std::vector<int32_t> ids;
-  EXPECT_EQ(tokenizer.encode_ids(text, ids, limit), ids.size());
+  const size_t count = tokenizer.encode_ids(text, ids, limit);
+  EXPECT_EQ(count, ids.size());
   return ids;
 }
 

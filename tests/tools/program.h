@@ -27,4 +27,7 @@ inline Outcome run_aid(const std::string& arguments, const std::string& stdout_t
           .err = io::read_text(err)};
 }
 
+// For the shell.
+inline std::string quoted(const std::filesystem::path& path) { return "'" + path.string() + "'"; }
+
 }  // namespace aid::tools::test

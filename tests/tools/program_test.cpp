@@ -16,6 +16,7 @@ using io::test::put;
 using io::test::TemporaryFolder;
 using nlohmann::json;
 using test::Outcome;
+using test::quoted;
 using test::run_aid;
 
 const std::string kModel = AID_SOURCE_DIR "/tests/golden/hf/bert";
@@ -26,8 +27,6 @@ std::vector<std::string> lines(const std::string& text) {
   for (std::string line; std::getline(in, line);) result.push_back(line);
   return result;
 }
-
-std::string quoted(const fs::path& path) { return "'" + path.string() + "'"; }
 
 // A labelled folder with one text per label.
 void put_data(const fs::path& folder) {
@@ -154,6 +153,25 @@ TEST(Predict, SpecialTokensInTextAreASwitch) {
   const std::string arguments = "predict " + kModel + " " + quoted(folder / "a.txt") + " --quiet";
   const Outcome off = run_aid(arguments), on = run_aid(arguments + " --special-tokens-in-text");
   EXPECT_NE(off.out, on.out);
+}
+
+// Far more work than fits into the time until the signal; what is there by then are whole lines.
+TEST(Predict, InterruptedIs130WithWholeLines) {
+  const TemporaryFolder folder;
+  put(folder / "a.txt", "la ley y el acta de la norma");
+  std::string list;
+  for (int i = 0; i < 300000; ++i) list += (folder / "a.txt").string() + "\n";
+  put(folder / "list", list);
+  const std::string out = (folder / "out").string();
+  const std::string command = "timeout --preserve-status -s INT 1 " AID_PROGRAM " predict " + kModel + " - --quiet <" +
+                              quoted(folder / "list") + " >'" + out + "' 2>/dev/null";
+  const int status = std::system(command.c_str());
+  ASSERT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 130);
+  const std::string text = io::read_text(out);
+  ASSERT_FALSE(text.empty());
+  EXPECT_EQ(text.back(), '\n');
+  for (const std::string& line : lines(text)) ASSERT_TRUE(json::accept(line)) << line;
 }
 
 TEST(Predict, QuietSaysNothing) {

@@ -1,0 +1,225 @@
+// `aid train` as a user runs it.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "io/safetensors.h"
+#include "tests/tools/program.h"
+
+namespace aid::tools {
+namespace {
+
+namespace fs = std::filesystem;
+using io::test::contains;
+using io::test::put;
+using io::test::TemporaryFolder;
+using nlohmann::json;
+using test::Outcome;
+using test::quoted;
+using test::run_aid;
+
+const fs::path kModel = AID_SOURCE_DIR "/tests/golden/hf/bert";
+
+void put_texts(const fs::path& folder, int texts) {
+  for (int i = 0; i < texts; ++i) {
+    const std::string name = std::to_string(i) + ".txt";
+    put(folder / "contrato" / name, "el contrato de la norma " + std::string(static_cast<size_t>(i), 'a'));
+    put(folder / "ley" / name, "la ley y el acta de la ley " + std::to_string(i));
+  }
+}
+
+// Training and validation folders, and the command over them.
+struct Workplace {
+  TemporaryFolder folder;
+  fs::path train = folder / "data_v7/text_dataset/train", val = folder / "data_v7/text_dataset/val",
+           out = folder / "out";
+
+  Workplace() {
+    put_texts(train, 12);
+    put_texts(val, 4);
+  }
+  std::string command(const std::string& more = "") const {
+    return "train beto --train " + quoted(train) + " --val " + quoted(val) + " --model " + quoted(kModel) + " --out " +
+           quoted(out) + " --batch-size 4 --max-length 12 --threads 1 " + more;
+  }
+};
+
+// The files that a run writes, less the log, whose speeds differ.
+std::map<std::string, std::string> model_files(const fs::path& folder) {
+  std::map<std::string, std::string> files;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    const std::string name = entry.path().filename().string();
+    if (name != "log.csv") files[name] = io::read_text(entry.path());
+  }
+  return files;
+}
+
+TEST(TrainProgram, WritesAModelThatTheOtherCommandsOpen) {
+  const Workplace place;
+  put(place.train / "ley/binario.txt", std::string("\0\1\2", 3));
+  put(place.train / "ley/windows.txt", "la ley del a\xf1o");
+  const Outcome run = run_aid(place.command("--epochs 2"));
+  EXPECT_EQ(run.status, 0) << run.err;
+  EXPECT_TRUE(contains(run.out, "accuracy "));
+  EXPECT_TRUE(contains(run.err, "ley/binario.txt: not a text"));
+  EXPECT_TRUE(contains(run.err, "files left out: 1\n"));
+  EXPECT_TRUE(contains(run.err, "24 in UTF-8, 1 in Windows-1252"));
+  EXPECT_TRUE(contains(run.err, "[UNK]: "));
+  EXPECT_TRUE(contains(run.err, "longer than --max-length 12: "));
+  EXPECT_TRUE(contains(run.err, "--lr 3e-05"));
+  EXPECT_FALSE(fs::exists(place.out.string() + ".training"));
+
+  const json record = json::parse(io::read_text(place.out / "aid.json"));
+  EXPECT_EQ(record["kind"], "beto");
+  EXPECT_EQ(record["labels"], (json{"contrato", "ley"}));
+  EXPECT_EQ(record["data"]["version"], 7);
+  EXPECT_EQ(record["data"]["train_texts"], 25);
+  EXPECT_EQ(record["texts"]["max_length"], 12);
+  const json validation = json::parse(io::read_text(place.out / "validation.json"));
+  EXPECT_EQ(validation["accuracy"], record["metrics"]["accuracy"]);
+
+  // Evaluating the model on the same texts gives what training said of it.
+  const fs::path report = place.folder / "report.json";
+  EXPECT_EQ(
+      run_aid("eval " + quoted(place.out) + " " + quoted(place.val) + " --threads 1 --json " + quoted(report)).status,
+      0);
+  const json evaluated = json::parse(io::read_text(report))["metrics"];
+  EXPECT_EQ(evaluated["confusion"], validation["confusion"]);
+  EXPECT_NEAR(evaluated["log_loss"].get<double>(), validation["log_loss"].get<double>(), 1e-6);
+  EXPECT_EQ(run_aid("info " + quoted(place.out)).status, 0);
+}
+
+TEST(TrainProgram, ResumesAfterAnInterruptionBitForBit) {
+  const Workplace place;
+  ASSERT_EQ(run_aid(place.command("--epochs 40 --seed 3 --precision f32")).status, 0);
+  const auto expected = model_files(place.out);
+  fs::remove_all(place.out);
+
+  // Ctrl-C as soon as there is a checkpoint.
+  const fs::path work = place.out.string() + ".training";
+  const std::string shell = "exec " AID_PROGRAM " " + place.command("--epochs 40 --seed 3 --precision f32") +
+                            " >/dev/null 2>" + quoted(place.folder / "err");
+  const pid_t child = fork();
+  if (child == 0) {
+    execl("/bin/sh", "sh", "-c", shell.c_str(), static_cast<char*>(nullptr));
+    _exit(127);
+  }
+  while (!fs::exists(work / "checkpoint-6") && !fs::exists(work / "checkpoint-12")) {
+    ASSERT_EQ(waitpid(child, nullptr, WNOHANG), 0) << io::read_text(place.folder / "err");
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  kill(child, SIGINT);
+  int status = 0;
+  waitpid(child, &status, 0);
+  ASSERT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 130);
+  EXPECT_TRUE(contains(io::read_text(place.folder / "err"), "with --resume goes on from there"));
+  EXPECT_FALSE(fs::exists(place.out));
+
+  const Outcome again = run_aid(place.command("--epochs 40 --seed 3 --precision f32"));
+  EXPECT_EQ(again.status, 2);
+  EXPECT_TRUE(contains(again.err, "an unfinished run to the same --out. Go on with --resume"));
+  const Outcome other = run_aid(place.command("--epochs 40 --seed 4 --precision f32 --resume"));
+  EXPECT_EQ(other.status, 2);
+  EXPECT_TRUE(contains(other.err, "seed: was 3, is 4"));
+  put(place.val / "ley/nueva.txt", "otra");
+  EXPECT_TRUE(contains(run_aid(place.command("--epochs 40 --seed 3 --precision f32 --resume")).err,
+                       "val: was texts with SHA-256"));
+  fs::remove(place.val / "ley/nueva.txt");
+
+  const Outcome resumed = run_aid(place.command("--epochs 40 --seed 3 --precision f32 --resume"));
+  EXPECT_EQ(resumed.status, 0) << resumed.err;
+  EXPECT_TRUE(contains(resumed.err, "resumed after step "));
+  const auto found = model_files(place.out);
+  ASSERT_EQ(found.size(), expected.size());
+  for (const auto& [name, bytes] : expected) EXPECT_TRUE(found.at(name) == bytes) << name;
+}
+
+TEST(TrainProgram, TakesOptionsFromAFile) {
+  const Workplace place;
+  put(place.folder / "recipe.toml", "epochs = 1\nlr = 1e-4\nschedule = \"cosine\"\ngroup-by-length = true\nseed = 5\n");
+  const Outcome run = run_aid(place.command("--seed 6 --config " + quoted(place.folder / "recipe.toml")));
+  EXPECT_EQ(run.status, 0) << run.err;
+  const json used = json::parse(io::read_text(place.out / "aid.json"))["hyperparameters"];
+  EXPECT_EQ(used["epochs"], 1);
+  EXPECT_EQ(used["lr"], 1e-4);
+  EXPECT_EQ(used["schedule"], "cosine");
+  EXPECT_EQ(used["group-by-length"], true);
+  EXPECT_EQ(used["seed"], 6);  // the command line wins
+
+  put(place.folder / "wrong.toml", "epoch = 1\n");
+  const Outcome wrong = run_aid(place.command("--overwrite --config " + quoted(place.folder / "wrong.toml")));
+  EXPECT_EQ(wrong.status, 2);
+  EXPECT_TRUE(contains(wrong.err, "epoch"));
+}
+
+TEST(TrainProgram, EveryWayToReadLongTextsTrains) {
+  const Workplace place;
+  for (const char* policy : {"head", "tail", "head-tail", "windows --stride 2 --max-windows 3"}) {
+    const Outcome run = run_aid(place.command("--overwrite --epochs 1 --pass-tokens 16 --long " + std::string(policy)));
+    EXPECT_EQ(run.status, 0) << policy << ": " << run.err;
+  }
+}
+
+TEST(TrainProgram, ClassWeightsFromAFile) {
+  const Workplace place;
+  put(place.folder / "weights.json", R"({"contrato": 2, "ley": 0.5})");
+  EXPECT_EQ(run_aid(place.command("--epochs 1 --class-weights " + quoted(place.folder / "weights.json"))).status, 0);
+  EXPECT_EQ(json::parse(io::read_text(place.out / "aid.json"))["hyperparameters"]["class-weights"], (json{2.0, 0.5}));
+  put(place.folder / "weights.json", R"({"contrato": 2, "lei": 0.5})");
+  const Outcome wrong =
+      run_aid(place.command("--overwrite --epochs 1 --class-weights " + quoted(place.folder / "weights.json")));
+  EXPECT_EQ(wrong.status, 2);
+  EXPECT_TRUE(contains(wrong.err, "label \"ley\" has no number, expected a weight above 0"));
+}
+
+TEST(TrainProgram, RefusesBadInputBeforeTraining) {
+  const Workplace place;
+  const auto error = [&](const std::string& more) {
+    const Outcome run = run_aid(place.command(more));
+    EXPECT_EQ(run.status, 2) << more << ": " << run.err;
+    EXPECT_FALSE(fs::exists(place.out));
+    return run.err;
+  };
+  EXPECT_TRUE(contains(error("--epochs 0"), "--epochs is 0.0; it takes 1 or more"));
+  const auto error_with = [&](const std::string& old, const std::string& now) {
+    std::string command = place.command();
+    const Outcome run = run_aid(command.replace(command.find(old), old.size(), now));
+    EXPECT_EQ(run.status, 2) << run.err;
+    return run.err;
+  };
+  EXPECT_TRUE(contains(error_with("--max-length 12", "--max-length 33"), "has 32 positions (max_position_embeddings)"));
+  EXPECT_TRUE(contains(error_with(quoted(kModel), "/nowhere"), "/nowhere"));
+  EXPECT_NE(error("--resume --overwrite"), "");
+  EXPECT_NE(error("--long middle"), "");
+  EXPECT_TRUE(contains(error("--resume"), "no checkpoint to resume"));
+
+  const Outcome kind = run_aid("train distil" + place.command().substr(std::string("train ").size()));
+  EXPECT_EQ(kind.status, 2);
+  EXPECT_TRUE(contains(kind.err, "this is a beto model; train it with `aid train beto`"));
+
+  put(place.val / "acta/1.txt", "el acta");
+  EXPECT_TRUE(contains(error(""), "acta"));
+  fs::remove_all(place.val / "acta");
+  fs::remove_all(place.train / "ley");
+  EXPECT_TRUE(contains(error(""), "label"));  // one class only
+}
+
+TEST(TrainProgram, DoesNotReplaceAModelUnasked) {
+  const Workplace place;
+  put(place.out / "mine.txt", "precious");
+  const Outcome run = run_aid(place.command("--epochs 1"));
+  EXPECT_EQ(run.status, 2);
+  EXPECT_TRUE(contains(run.err, "is there already"));
+  EXPECT_EQ(io::read_text(place.out / "mine.txt"), "precious");
+  EXPECT_EQ(run_aid(place.command("--epochs 1 --overwrite")).status, 0);
+  EXPECT_FALSE(fs::exists(place.out / "mine.txt"));
+}
+
+}  // namespace
+}  // namespace aid::tools
