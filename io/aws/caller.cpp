@@ -101,7 +101,8 @@ Caller::Caller(const ClientOptions& options, Service service)
       max_attempts_(attempts_of(options, configuration_)),
       window_(std::max(1, options.connections)),
       retry_tokens_(kRetryTokens),
-      driver_(HttpDriver::Options{.ca_bundle = bundle_of(options, configuration_), .connections = options.connections}) {
+      driver_(
+          HttpDriver::Options{.ca_bundle = bundle_of(options, configuration_), .connections = options.connections}) {
   if (region_.empty()) region_ = "us-east-1";  // S3 redirects to where a bucket is
 }
 

@@ -91,10 +91,8 @@ Credentials CredentialChain::resolve() {
   const auto web_token = configuration_.variable("AWS_WEB_IDENTITY_TOKEN_FILE");
   const auto web_role = configuration_.variable("AWS_ROLE_ARN");
   const std::string& profile = configuration_.profile();
-  if (web_token && web_role && !configuration_.value("role_arn")) {
-    if (auto found =
-            from_web_identity(*web_token, *web_role, configuration_.variable("AWS_ROLE_SESSION_NAME").value_or("")))
-      return *found;
+  if (web_token && web_role && !configuration_.profile_named_by_caller() && !configuration_.value("role_arn")) {
+    return from_web_identity(*web_token, *web_role, configuration_.variable("AWS_ROLE_SESSION_NAME").value_or(""));
   }
   if (auto found = from_profile(profile, 0)) return *found;
   if (auto found = from_container()) return *found;
@@ -103,8 +101,7 @@ Credentials CredentialChain::resolve() {
       "no AWS credentials: looked at AWS_ACCESS_KEY_ID, the profile '" + profile +
       "', the container's endpoint and the instance's metadata. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or "
       "choose a profile with --profile; for a public bucket give --no-sign-request. (In a container on EC2, the "
-      "metadata "
-      "answers only where the instance's hop limit is at least 2.)");
+      "metadata answers only where the instance's hop limit is at least 2.)");
 }
 
 std::optional<Credentials> CredentialChain::from_environment() const {
@@ -184,7 +181,7 @@ HttpAnswer CredentialChain::fetch(HttpRequest request, int attempts, const std::
   for (int attempt = 1;; ++attempt) {
     answer = driver_.fetch(request);
     if (answer.failure == HttpFailure::none && answer.status < 500) return answer;
-    if (attempt == attempts) break;
+    if (attempt == attempts || answer.failure == HttpFailure::cancelled) break;
     std::this_thread::sleep_for(milliseconds(200 << attempt));
   }
   if (answer.failure != HttpFailure::none) throw Error(what + " does not answer: " + answer.failure_text);
@@ -254,8 +251,8 @@ Credentials CredentialChain::assume_role(const std::string& profile, const Crede
   return call_sts(form, &source, "role of profile '" + profile + "'");
 }
 
-std::optional<Credentials> CredentialChain::from_web_identity(const std::string& token_file, const std::string& role,
-                                                              const std::string& session) {
+Credentials CredentialChain::from_web_identity(const std::string& token_file, const std::string& role,
+                                               const std::string& session) {
   const std::string token(trimmed(read_text(token_file)));
   return call_sts({{"Action", "AssumeRoleWithWebIdentity"},
                    {"Version", "2011-06-15"},
@@ -323,6 +320,9 @@ std::optional<Credentials> CredentialChain::from_container() {
   const auto relative = configuration_.variable("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");
   const auto full = configuration_.variable("AWS_CONTAINER_CREDENTIALS_FULL_URI");
   if (!relative && !full) return std::nullopt;
+  if (relative && !relative->starts_with('/')) {
+    throw Error("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI is a path; expected one that begins with /");
+  }
   HttpRequest request;
   request.url = relative ? "http://169.254.170.2" + *relative : *full;
   if (!relative && !is_container_host(parse_url(redacted(request.url)))) {

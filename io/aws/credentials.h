@@ -10,10 +10,12 @@
 
 namespace aid::io::aws {
 
-// In this order: environment variables (not where the caller named a profile); the profile's role (role_arn with
-// source_profile or credential_source, by STS AssumeRole); a web identity (AssumeRoleWithWebIdentity); SSO's cached
-// token; the profile's keys; credential_process; the container's endpoint (ECS, EKS Pod Identity, SageMaker); the
-// instance's metadata (IMDSv2). The first that is set up is used: where it fails, the chain does not go on.
+// In this order, as botocore: environment variables; the profile's role (role_arn with source_profile or
+// credential_source by STS AssumeRole, or with web_identity_token_file); where the profile has no role, the
+// environment's web identity (AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN, by AssumeRoleWithWebIdentity); the
+// profile's SSO login, keys or credential_process; the container's endpoint (ECS, EKS Pod Identity, SageMaker); the
+// instance's metadata (IMDSv2). A profile that the caller named goes before the environment. The first that is set up
+// is used: where it fails, the chain does not go on.
 class CredentialChain {
  public:
   CredentialChain(const Configuration& configuration, HttpDriver& driver)
@@ -26,8 +28,7 @@ class CredentialChain {
   std::optional<Credentials> from_environment() const;
   std::optional<Credentials> from_profile(const std::string& profile, int depth);
   std::optional<Credentials> from_keys(const std::string& profile) const;
-  std::optional<Credentials> from_web_identity(const std::string& token_file, const std::string& role,
-                                               const std::string& session);
+  Credentials from_web_identity(const std::string& token_file, const std::string& role, const std::string& session);
   std::optional<Credentials> from_sso(const std::string& profile);
   std::optional<Credentials> from_process(const std::string& profile) const;
   std::optional<Credentials> from_container();

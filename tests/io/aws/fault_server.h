@@ -29,9 +29,9 @@ inline std::string answer(int status, const std::string& headers, const std::str
 
 class FaultServer {
  public:
-  // `reply` gets the request's head and the count of requests before it; called on the connections' threads, one at a
+  // Gets a request, head and body, and the count of requests before it; called on the connections' threads, one at a
   // time.
-  using Script = std::function<Reply(const std::string& head, int count)>;
+  using Script = std::function<Reply(const std::string& request, int count)>;
 
   explicit FaultServer(Script script) : script_(std::move(script)), listener_(::socket(AF_INET, SOCK_STREAM, 0)) {
     sockaddr_in address = {};
@@ -71,7 +71,7 @@ class FaultServer {
     return false;
   }
 
-  // Reads up to the end of the head, and the body that Content-Length announces.
+  // The head, and the body that Content-Length announces; empty where the connection ends.
   std::string read_request(int socket, std::string& buffer) const {
     char bytes[65536];
     const auto more = [&] {
@@ -83,23 +83,23 @@ class FaultServer {
     while ((end = buffer.find("\r\n\r\n")) == std::string::npos) {
       if (!more()) return "";
     }
-    const std::string head = buffer.substr(0, end + 4);
-    const std::size_t length = head.find("Content-Length: ");
-    const std::size_t body = length == std::string::npos ? 0 : std::stoul(head.substr(length + 16));
-    while (buffer.size() < head.size() + body) {
+    const std::size_t length = buffer.find("Content-Length: ");
+    const std::size_t size = end + 4 + (length < end ? std::stoul(buffer.substr(length + 16)) : 0);
+    while (buffer.size() < size) {
       if (!more()) return "";
     }
-    buffer.erase(0, head.size() + body);
-    return head;
+    std::string request = buffer.substr(0, size);
+    buffer.erase(0, size);
+    return request;
   }
 
   void serve(int socket) {
     std::string buffer;
-    for (std::string head; !(head = read_request(socket, buffer)).empty();) {
+    for (std::string request; !(request = read_request(socket, buffer)).empty();) {
       Reply reply;
       {
         const std::lock_guard lock(mutex_);
-        reply = script_(head, count_++);
+        reply = script_(request, count_++);
       }
       if (reply.drip_milliseconds > 0) {
         for (const char c : reply.bytes) {
@@ -117,7 +117,7 @@ class FaultServer {
       const std::size_t announced = reply.bytes.find("Content-Length: ");
       const std::size_t start = reply.bytes.find("\r\n\r\n");
       const bool whole = announced != std::string::npos && start != std::string::npos &&
-                         (head.starts_with("HEAD") ||
+                         (request.starts_with("HEAD") ||
                           std::stoul(reply.bytes.substr(announced + 16)) == reply.bytes.size() - start - 4);
       if (reply.reset || !whole) break;
     }

@@ -1,7 +1,9 @@
 // Whatever a server does: success after retries, or a clear error; never wrong bytes.
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cstdlib>
+#include <future>
 
 #include "io/aws/dynamodb.h"
 #include "io/aws/s3.h"
@@ -117,6 +119,103 @@ TEST_F(Aws, GivesUpWithAClearError) {
       EXPECT_EQ(std::string(error.what()).find("SECRET"), std::string::npos);
     }
   }
+}
+
+// The trailer's checksum and the chunks' frames are of the body's bytes; each repetition starts at its front.
+TEST_F(Aws, UploadsAreSentAgain) {
+  const std::string body(70'000, 'u');
+  const auto crc_of = [&] {
+    Checksum crc(ChecksumAlgorithm::crc64nvme);
+    crc.update(body);
+    return "x-amz-checksum-crc64nvme:" + crc.base64();
+  };
+  const std::string plain =
+      "10000\r\n" + body.substr(0, 65536) + "\r\n1170\r\n" + body.substr(65536) + "\r\n0\r\n" + crc_of() + "\r\n\r\n";
+  const std::pair<Payload, std::string> ends[] = {{Payload::signed_hash, "\r\n\r\n" + body},
+                                                  {Payload::unsigned_body, "\r\n\r\n" + body},
+                                                  {Payload::unsigned_trailer, "\r\n\r\n" + plain},
+                                                  {Payload::signed_chunks, "\r\n\r\n"},
+                                                  {Payload::signed_trailer, "\r\n\r\n"}};
+  for (const auto& [payload, end] : ends) {
+    SCOPED_TRACE(static_cast<int>(payload));
+    FaultServer server([&, ending = end](const std::string& request, int count) {
+      EXPECT_TRUE(request.ends_with(ending)) << request.substr(0, 1000);
+      if (count == 0) return Reply{.bytes = "", .reset = true};
+      if (count == 1) return Reply{.bytes = answer(503, "", error_xml("SlowDown"))};
+      return Reply{.bytes = answer(200, "ETag: \"e\"\r\n", "")};
+    });
+    S3Client client(options(server));
+    const PutResult put =
+        client.put({.bucket = "bucket", .key = "key", .body = std::make_shared<MemoryBody>(body), .payload = payload});
+    EXPECT_EQ(put.etag, "e");
+    EXPECT_EQ(server.count(), 3);
+  }
+}
+
+TEST_F(Aws, ExpiredCredentialsAreRenewedOnce) {
+  FaultServer server([](const std::string& request, int count) {
+    if (request.starts_with("GET /credentials ")) {
+      return Reply{.bytes = answer(
+                       200, "", R"({"AccessKeyId":"KEY)" + std::to_string(count) + R"(","SecretAccessKey":"SECRET"})")};
+    }
+    if (request.find("Credential=KEY0/") == std::string::npos && request.find("/good ") != std::string::npos) {
+      return good();
+    }
+    return Reply{.bytes = answer(400, "", error_xml("ExpiredToken"))};
+  });
+  ::unsetenv("AWS_ACCESS_KEY_ID");
+  ::unsetenv("AWS_SECRET_ACCESS_KEY");
+  ::setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", (server.url() + "/credentials").c_str(), 1);
+  S3Client client(options(server));
+  const auto sink = std::make_shared<StringSink>();
+  client.get({.bucket = "bucket", .key = "good", .sink = sink});
+  EXPECT_EQ(sink->bytes, kBody);
+  EXPECT_EQ(server.count(), 4);
+  EXPECT_THROW(client.get({.bucket = "bucket", .key = "bad", .sink = sink}), CallError);
+  EXPECT_EQ(server.count(), 7);  // refused, renewed, refused
+  ::unsetenv("AWS_CONTAINER_CREDENTIALS_FULL_URI");
+}
+
+// The window is narrowed, and every call still ends well.
+TEST_F(Aws, ThrottlingSlowsAllCalls) {
+  FaultServer server([&](const std::string&, int count) {
+    return count < 40 ? Reply{.bytes = answer(503, "", error_xml("SlowDown"))} : good();
+  });
+  ClientOptions made = options(server);
+  made.connections = 16;
+  S3Client client(made);
+  std::atomic<int> whole{0}, ended{0};
+  std::promise<void> all;
+  for (int i = 0; i < 50; ++i) {
+    const auto sink = std::make_shared<StringSink>();
+    client.get({.bucket = "bucket", .key = "key", .sink = sink}, [&, sink](Outcome<ObjectInfo> outcome) {
+      whole += outcome.ok() && sink->bytes == kBody;
+      if (++ended == 50) all.set_value();
+    });
+  }
+  all.get_future().wait();
+  EXPECT_EQ(whole, 50);
+  EXPECT_EQ(client.statistics().throttled, 40);
+  EXPECT_EQ(client.statistics().attempts, 90);
+}
+
+// Where nearly everything fails, retries stop before they add to the load.
+TEST_F(Aws, RetriesAreLimitedForAllCalls) {
+  FaultServer server([](const std::string&, int) { return Reply{.bytes = answer(500, "", "")}; });
+  ClientOptions made = options(server);
+  made.max_attempts = 100;
+  S3Client client(made);
+  int failed = 0;
+  for (int i = 0; i < 3; ++i) {
+    try {
+      client.head({.bucket = "bucket", .key = "key"});
+    } catch (const CallError& error) {
+      ++failed;
+      if (i > 0) EXPECT_TRUE(contains(error.what(), "too many calls fail"));
+    }
+  }
+  EXPECT_EQ(failed, 3);
+  EXPECT_EQ(client.statistics().retries, 100);  // 500 tokens, 5 a retry
 }
 
 TEST_F(Aws, ClockSkewIsCorrected) {

@@ -11,7 +11,6 @@
 #include "io/aws/s3.h"
 #include "io/aws/s3_xml.h"
 #include "io/aws/times.h"
-#include "tests/io/test_files.h"
 
 namespace aid::io::aws {
 namespace {
@@ -97,35 +96,6 @@ TEST(AwsProfile, Ini) {
   EXPECT_EQ(sections.at("default").at("key"), "a#b");
   EXPECT_EQ(sections.at("profile x").at("s3.endpoint_url"), "u");
   EXPECT_EQ(sections.at("profile x").at("region"), "r");
-}
-
-class Folder : public ::testing::Test {
- protected:
-  Configuration configuration(std::map<std::string, std::string> environment, const std::string& profile = "") {
-    environment["HOME"] = folder_.path().string();
-    return Configuration(profile, [environment](const std::string& name) {
-      const auto found = environment.find(name);
-      return found == environment.end() ? std::nullopt : std::optional(found->second);
-    });
-  }
-  Credentials resolve(const Configuration& configuration) {
-    HttpDriver driver{HttpDriver::Options{}};
-    return CredentialChain(configuration, driver).resolve();
-  }
-  io::test::TemporaryFolder folder_;
-};
-
-TEST_F(Folder, CredentialsInTheirOrder) {
-  io::test::put(folder_ / ".aws/credentials", "[default]\naws_access_key_id=F\naws_secret_access_key=s\n");
-  io::test::put(folder_ / ".aws/config",
-                "[profile p]\ncredential_process = echo '{\"AccessKeyId\":\"P\",\"SecretAccessKey\":\"s\"}'\n");
-  const std::map<std::string, std::string> keys = {{"AWS_ACCESS_KEY_ID", "E"}, {"AWS_SECRET_ACCESS_KEY", "s"}};
-  EXPECT_EQ(resolve(configuration(keys)).access_key_id, "E");
-  EXPECT_EQ(resolve(configuration({})).access_key_id, "F");
-  EXPECT_EQ(resolve(configuration(keys, "p")).access_key_id, "P");
-  EXPECT_EQ(resolve(configuration({{"AWS_PROFILE", "p"}})).access_key_id, "P");
-  EXPECT_THROW(configuration({}, "missing"), Error);
-  EXPECT_THROW(resolve(configuration({{"AWS_ACCESS_KEY_ID", "E"}})), Error);
 }
 
 // Each reader takes or refuses what a few changed bytes make of a good text, and does nothing else.

@@ -139,6 +139,26 @@ TEST(SharedSigV4, S3Documentation) {
   EXPECT_EQ(chunks.sign_chunk(""), "b6c6ea8a5354eaf15b3cb7646744f4275b71ea724fed81ceb9323e279d449df9");
 }
 
+// S3 API Reference, "Signature calculations for trailing headers": the same body with a trailing CRC32C.
+TEST(AwsSigV4, TrailingHeaders) {
+  const Credentials credentials{.access_key_id = "AKIAIOSFODNN7EXAMPLE",
+                                .secret_key = Secret("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
+                                .session_token = {},
+                                .expires = {},
+                                .source = ""};
+  const SigningScope scope{.region = "us-east-1", .service = "s3", .path_rule = PathRule::as_sent};
+  Signer signer;
+  ChunkSigner chunks(signer, credentials, scope, 1369353600,
+                     "106e2a8a18243abcf37539882f36619c00e2dfc72633413f02d3b74544bfeb8e");
+  EXPECT_EQ(chunks.sign_chunk(std::string(65536, 'a')),
+            "b474d8862b1487a5145d686f57f013e54db672cee1c953b3010fb58501ef5aa2");
+  EXPECT_EQ(chunks.sign_chunk(std::string(1024, 'a')),
+            "1c1344b170168f8e65b41376b44b20fe354e373826ccbbe2c1d40a8cae51e5c7");
+  EXPECT_EQ(chunks.sign_chunk(""), "2ca2aba2005185cf7159c6277faf83795951dd77a3a99e6e65d5c9f85863f992");
+  EXPECT_EQ(chunks.sign_trailer("x-amz-checksum-crc32c:sOO8/Q==\n"),
+            "d81f82fc3505edab99d459891051a732e8730629a2e4a59689829ca17fe2e435");
+}
+
 TEST(SharedEndpoint, Botocore) {
   const json document = json::parse(read_text(kVectors / "s3_endpoint_tests_core.json"));
   for (const json& example : document["testCases"]) {
