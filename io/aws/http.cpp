@@ -369,6 +369,7 @@ void HttpDriver::Loop::set_up(Transfer& transfer) {
                    static_cast<long>(std::max<milliseconds::rep>(1, request.stall_timeout.count() / 1000)));
   if (!options_.ca_bundle.empty()) curl_easy_setopt(handle, CURLOPT_CAINFO, options_.ca_bundle.c_str());
   if (request.body != nullptr) {
+    request.body->rewind();  // a repeated request brings the body that the one before has read
     curl_easy_setopt(handle, CURLOPT_UPLOAD, 1L);
     curl_easy_setopt(handle, CURLOPT_INFILESIZE_LARGE, static_cast<curl_off_t>(request.body->size()));
     curl_easy_setopt(handle, CURLOPT_READFUNCTION, on_read);
