@@ -348,8 +348,9 @@ void Caller::on_answer(const JobPtr& job, HttpAnswer answer) {
   }
   const int cost = kind == Kind::timeout ? kTimeoutCost : kRetryCost;
   const bool counts = kind == Kind::transient || kind == Kind::timeout || kind == Kind::throttle;
-  const bool out_of_tokens = counts && retry_tokens_ < cost;
-  if (kind != Kind::fatal && !(counts && (job->attempts >= max_attempts_ || out_of_tokens))) {
+  const bool out_of_attempts = counts && job->attempts >= max_attempts_;
+  const bool out_of_tokens = counts && !out_of_attempts && retry_tokens_ < cost;
+  if (kind != Kind::fatal && !out_of_attempts && !out_of_tokens) {
     job->cost = counts ? cost : 0;
     if (counts) retry_tokens_ -= cost;
     return again(job, kind, answer);
