@@ -91,10 +91,16 @@ TEST_F(AwsCredentials, RoleOfASourceProfile) {
                 "[profile s]\naws_access_key_id = AKIASOURCE\naws_secret_access_key = s\n"
                 "[profile ring]\nrole_arn = a\nsource_profile = ring2\n"
                 "[profile ring2]\nrole_arn = a\nsource_profile = ring\n"
+                "[profile environment]\nrole_arn = arn:aws:iam::1:role/r\ncredential_source = Environment\n"
+                "role_session_name = me\nexternal_id = x\nregion = eu-west-1\n"
                 "[profile mfa]\nrole_arn = a\nsource_profile = s\nmfa_serial = m\n");
   const Variables variables = {{"AWS_ENDPOINT_URL_STS", sts.url()}};
   expect_temporary(resolve(configuration(variables, "r")));
   EXPECT_EQ(sts.count(), 2);
+  Variables source = variables;
+  source["AWS_ACCESS_KEY_ID"] = "AKIASOURCE";
+  source["AWS_SECRET_ACCESS_KEY"] = "s";
+  expect_temporary(resolve(configuration(source, "environment")));
   EXPECT_TRUE(contains(error_of([&] { resolve(configuration(variables, "ring")); }), "no end"));
   EXPECT_TRUE(contains(error_of([&] { resolve(configuration(variables, "mfa")); }), "mfa_serial"));
 }
@@ -180,6 +186,19 @@ TEST_F(AwsCredentials, InstanceMetadata) {
   disabled["AWS_EC2_METADATA_DISABLED"] = "true";
   EXPECT_TRUE(contains(error_of([&] { resolve(configuration(disabled)); }), "no AWS credentials"));
   EXPECT_EQ(instance.count(), 3);
+}
+
+// An instance without tokens is asked as it was before there were any, unless that is forbidden.
+TEST_F(AwsCredentials, InstanceWithoutTokens) {
+  FaultServer instance([](const std::string& request, int) {
+    if (request.starts_with("PUT ")) return Reply{.bytes = answer(404, "", "")};
+    EXPECT_EQ(request.find("x-aws-ec2-metadata-token"), std::string::npos);
+    return Reply{.bytes = answer(200, "", request.find("/a-role ") == std::string::npos ? "a-role" : kJson)};
+  });
+  Variables variables = {{"AWS_EC2_METADATA_SERVICE_ENDPOINT", instance.url()}};
+  expect_temporary(resolve(configuration(variables)));
+  variables["AWS_EC2_METADATA_V1_DISABLED"] = "true";
+  EXPECT_TRUE(contains(error_of([&] { resolve(configuration(variables)); }), "no AWS credentials"));
 }
 
 TEST(AwsCredentialsFreshness, RenewedBeforeTheirEnd) {
