@@ -24,5 +24,6 @@ Command add_predict(CLI::App& program);
 Command add_tokenize(CLI::App& program);
 Command add_info(CLI::App& program);
 Command add_metrics(CLI::App& program);
+Command add_results(CLI::App& program);
 
 }  // namespace aid::tools

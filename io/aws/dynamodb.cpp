@@ -1,0 +1,295 @@
+#include "io/aws/dynamodb.h"
+
+#include <algorithm>
+#include <charconv>
+#include <future>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "io/aws/caller.h"
+#include "io/aws/crc.h"
+
+namespace aid::io::aws {
+namespace {
+
+using nlohmann::json;
+using Row = std::map<std::string, std::string>;
+
+constexpr int kDeepest = 64;  // DynamoDB allows 32
+
+// {"__type": "com.amazonaws.dynamodb.v20120810#ResourceNotFoundException:http://...", "message": ...}
+ServiceError dynamodb_error(const HttpAnswer& answer) {
+  ServiceError error;
+  if (const std::string* id = find_header(answer.headers, "x-amzn-requestid")) error.request_id = *id;
+  const json body = json::parse(answer.body, nullptr, false);
+  if (!body.is_object()) return error;
+  const auto text = [&](const char* name) {
+    const auto found = body.find(name);
+    return found != body.end() && found->is_string() ? found->get<std::string>() : std::string();
+  };
+  error.code = text("__type");
+  error.code = error.code.substr(error.code.find('#') + 1);  // npos + 1 is 0
+  error.code = error.code.substr(0, error.code.find(':'));
+  error.message = text("message").empty() ? text("Message") : text("message");
+  return error;
+}
+
+Service dynamodb_service() {
+  return {.name = "dynamodb",
+          .variable = "DYNAMODB",
+          .path_rule = PathRule::normalised,
+          .throttle_factor = 1,
+          .endpoint = [](const EndpointQuery& query) { return regional_endpoint("dynamodb", query); },
+          .error = dynamodb_error};
+}
+
+void check_depth(const json& value, int depth) {
+  if (depth > kDeepest) throw Error("the answer nests values more than 64 deep");
+  if (!value.is_structured()) return;
+  for (const json& inner : value) check_depth(inner, depth + 1);
+}
+
+// What the CSV holds of one {"TYPE": value}.
+std::string cell_of(const json& typed) {
+  if (!typed.is_object() || typed.size() != 1) throw Error("the answer has an attribute that is not {\"TYPE\": value}");
+  const std::string& type = typed.begin().key();
+  const json& value = typed.begin().value();
+  const bool text = value.is_string();
+  if ((type == "S" || type == "B") && text) return value.get<std::string>();
+  if (type == "N" && (text || value.is_number())) return text ? value.get<std::string>() : value.dump();
+  if (type == "BOOL" && value.is_boolean()) return value.get<bool>() ? "true" : "false";
+  if (type == "NULL") return "null";
+  if ((type == "L" || type == "SS" || type == "NS" || type == "BS") && value.is_array()) {
+    if (type == "L") return value.dump();
+    std::vector<std::string> members;  // a set has no order: sorted, so that files can be compared
+    for (const json& member : value) members.push_back(member.is_string() ? member.get<std::string>() : member.dump());
+    std::sort(members.begin(), members.end());
+    return json(members).dump();
+  }
+  if (type == "M" && value.is_object()) return value.dump();
+  throw Error("the answer has an attribute of type '" + type + "' that is not of DynamoDB's form");
+}
+
+struct Page {
+  std::vector<Row> rows;
+  json next;  // null: the segment is read
+  long long scanned = 0;
+  double capacity = 0;
+};
+
+Page parse_page(const std::string& body) {
+  const json answer = json::parse(body, nullptr, false);
+  if (answer.is_discarded()) throw Error("the answer is not whole JSON");
+  if (!answer.is_object() || !answer.contains("Items") || !answer["Items"].is_array()) {
+    throw Error("the answer has no \"Items\"");
+  }
+  check_depth(answer, 0);
+  Page page;
+  for (const json& item : answer["Items"]) {
+    if (!item.is_object()) throw Error("the answer has an item that is no object");
+    Row& row = page.rows.emplace_back();
+    for (const auto& [name, value] : item.items()) row[name] = cell_of(value);
+  }
+  const auto key = answer.find("LastEvaluatedKey");
+  if (key != answer.end() && key->is_object() && !key->empty()) page.next = *key;
+  const auto scanned = answer.find("ScannedCount");
+  if (scanned != answer.end() && scanned->is_number()) page.scanned = scanned->get<long long>();
+  const auto capacity = answer.find("ConsumedCapacity");
+  if (capacity != answer.end() && capacity->is_object()) {
+    const auto units = capacity->find("CapacityUnits");
+    if (units != capacity->end() && units->is_number()) page.capacity = units->get<double>();
+  }
+  return page;
+}
+
+// Empty, or that the body is not what the server sent.
+std::string crc_fault(const HttpAnswer& answer) {
+  const std::string* header = find_header(answer.headers, "x-amz-crc32");
+  if (header == nullptr) return "";
+  const std::uint64_t crc = kCrc32.extend(0, std::as_bytes(std::span(answer.body)));
+  return std::to_string(crc) == *header ? ""
+                                        : "the CRC32 of what came is " + std::to_string(crc) + "; expected " + *header;
+}
+
+json typed_value(const std::string& text) {
+  const json parsed = json::parse(text, nullptr, false);
+  if (parsed.is_number()) return {{"N", text}};
+  if (parsed.is_boolean()) return {{"BOOL", parsed}};
+  return {{"S", parsed.is_string() ? parsed.get<std::string>() : text}};
+}
+
+void add_filters(json& body, const std::vector<Filter>& filters) {
+  std::string expression;
+  for (std::size_t i = 0; i < filters.size(); ++i) {
+    const Filter& filter = filters[i];
+    const std::string name = "#n" + std::to_string(i), value = ":v" + std::to_string(i);
+    if (i > 0) expression += " AND ";
+    body["ExpressionAttributeNames"][name] = filter.name;
+    if (filter.operation == "exists" || filter.operation == "missing") {
+      expression += (filter.operation == "exists" ? "attribute_exists(" : "attribute_not_exists(") + name + ")";
+      continue;
+    }
+    body["ExpressionAttributeValues"][value] = typed_value(filter.value);
+    const bool function = filter.operation == "begins_with" || filter.operation == "contains";
+    expression +=
+        function ? filter.operation + "(" + name + ", " + value + ")" : name + " " + filter.operation + " " + value;
+  }
+  if (!expression.empty()) body["FilterExpression"] = expression;
+}
+
+Call dynamodb_call(const std::string& operation, const std::string& table, const json& body) {
+  Call call;
+  call.what = "DynamoDB " + operation + " of table '" + table + "'";
+  call.method = "POST";
+  call.headers = {{"content-type", "application/x-amz-json-1.0"}, {"x-amz-target", "DynamoDB_20120810." + operation}};
+  call.body = std::make_shared<MemoryBody>(body.dump());
+  call.payload = Payload::signed_hash;
+  return call;
+}
+
+}  // namespace
+
+Filter parse_filter(const std::string& text) {
+  static const std::set<std::string> kComparisons = {"=", "<>", "<", "<=", ">", ">=", "begins_with", "contains"};
+  const std::string_view all = trimmed(text);
+  const std::size_t first = std::min(all.find(' '), all.size());
+  const std::string_view rest = trimmed(all.substr(first));
+  const std::size_t second = std::min(rest.find(' '), rest.size());
+  Filter filter{.name = std::string(all.substr(0, first)),
+                .operation = std::string(rest.substr(0, second)),
+                .value = std::string(trimmed(rest.substr(second)))};
+  const bool presence = (filter.operation == "exists" || filter.operation == "missing") && filter.value.empty();
+  if (filter.name.empty() || !(presence || (kComparisons.contains(filter.operation) && !filter.value.empty()))) {
+    throw Error(
+        "the filter '" + text +
+        "' is not NAME OP VALUE with OP one of = <> < <= > >= begins_with contains, or NAME exists, or NAME missing");
+  }
+  return filter;
+}
+
+class DynamoDbClient::Implementation {
+ public:
+  explicit Implementation(const ClientOptions& options) : caller(options, dynamodb_service()) {}
+  Caller caller;
+};
+
+DynamoDbClient::DynamoDbClient(const ClientOptions& options)
+    : implementation_(std::make_unique<Implementation>(options)) {}
+DynamoDbClient::~DynamoDbClient() = default;
+Statistics DynamoDbClient::statistics() const { return implementation_->caller.statistics(); }
+
+TableInfo DynamoDbClient::describe(const std::string& table) {
+  std::promise<Outcome<HttpAnswer>> promise;
+  Call call = dynamodb_call("DescribeTable", table, {{"TableName", table}});
+  call.fault = [](const HttpAnswer& answer) -> std::string {
+    if (std::string fault = crc_fault(answer); !fault.empty()) return fault;
+    const json body = json::parse(answer.body, nullptr, false);
+    const bool whole = body.is_object() && body.contains("Table") && body["Table"].is_object() &&
+                       body["Table"].contains("KeySchema") && body["Table"]["KeySchema"].is_array();
+    return whole ? "" : "the answer does not describe a table";
+  };
+  implementation_->caller.start(std::move(call),
+                                [&promise](Outcome<HttpAnswer> outcome) { promise.set_value(std::move(outcome)); });
+  Outcome<HttpAnswer> outcome = promise.get_future().get();
+  const json found = json::parse(outcome.value().body)["Table"];
+  TableInfo info;
+  for (const json& key : found["KeySchema"]) {
+    (key.value("KeyType", "") == "HASH" ? info.partition_key : info.sort_key) = key.value("AttributeName", "");
+  }
+  info.items = found.value("ItemCount", 0LL);
+  return info;
+}
+
+// The segments' pages come on the driver's thread, so that nothing here needs a lock until the promise.
+Table DynamoDbClient::scan(const ScanRequest& request, const std::function<void(const ScanProgress&)>& progress) {
+  const TableInfo info = describe(request.table);
+  struct State {
+    std::vector<Row> rows;
+    ScanProgress progress;
+    int open = 0;
+    std::optional<CallError> error;
+    std::promise<void> ended;
+  } state;
+  state.open = std::max(1, request.segments);
+
+  std::function<void(int, const json&)> ask = [&](int segment, const json& from) {
+    json body = {{"TableName", request.table}, {"ReturnConsumedCapacity", "TOTAL"}};
+    if (request.segments > 1) {
+      body["Segment"] = segment;
+      body["TotalSegments"] = request.segments;
+    }
+    if (request.page_size > 0) body["Limit"] = request.page_size;
+    if (request.consistent) body["ConsistentRead"] = true;
+    if (!from.is_null()) body["ExclusiveStartKey"] = from;
+    add_filters(body, request.filters);
+    Call call = dynamodb_call("Scan", request.table, body);
+    const auto page = std::make_shared<Page>();
+    call.fault = [page, from](const HttpAnswer& answer) -> std::string {
+      if (std::string fault = crc_fault(answer); !fault.empty()) return fault;
+      try {
+        *page = parse_page(answer.body);
+      } catch (const Error& error) {
+        return error.what();
+      }
+      return !from.is_null() && page->next == from ? "the scan goes round in circles: the same key again" : "";
+    };
+    implementation_->caller.start(std::move(call), [&, segment, page](Outcome<HttpAnswer> outcome) {
+      if (!outcome.ok()) {
+        if (!state.error) state.error = outcome.error();
+      } else {
+        ++state.progress.pages;
+        state.progress.items += static_cast<long long>(page->rows.size());
+        state.progress.scanned += page->scanned;
+        state.progress.capacity_units += page->capacity;
+        std::move(page->rows.begin(), page->rows.end(), std::back_inserter(state.rows));
+        if (progress) progress(state.progress);
+        if (!page->next.is_null() && !state.error) return ask(segment, page->next);
+      }
+      if (--state.open == 0) state.ended.set_value();
+    });
+  };
+  for (int segment = 0; segment < std::max(1, request.segments); ++segment) ask(segment, nullptr);
+  state.ended.get_future().wait();
+  if (state.error) throw *state.error;
+
+  std::set<std::string> names;
+  for (const Row& row : state.rows) {
+    for (const auto& [name, cell] : row) names.insert(name);
+  }
+  Table table;
+  for (const std::string& key : {info.partition_key, info.sort_key}) {
+    names.erase(key);
+    if (!key.empty()) table.columns.push_back(key);
+  }
+  table.columns.insert(table.columns.end(), names.begin(), names.end());
+  for (Row& row : state.rows) {
+    std::vector<std::string>& cells = table.rows.emplace_back();
+    for (const std::string& column : table.columns) cells.push_back(std::move(row[column]));
+    row.clear();
+  }
+  std::sort(table.rows.begin(), table.rows.end());
+  return table;
+}
+
+std::string console_csv(const Table& table) {
+  std::string csv;
+  const auto append = [&](const std::vector<std::string>& cells) {
+    bool first = true;
+    for (const std::string& cell : cells) {
+      csv += first ? "\"" : ",\"";
+      first = false;
+      for (const char c : cell) {
+        if (c == '"') csv += '"';
+        csv += c;
+      }
+      csv += '"';
+    }
+    csv += '\n';
+  };
+  append(table.columns);
+  for (const std::vector<std::string>& row : table.rows) append(row);
+  return csv;
+}
+
+}  // namespace aid::io::aws

@@ -1,0 +1,127 @@
+"""S3 and DynamoDB as moto serves them, with boto3 as the other side and signatures checked by the server: odd keys both ways, in
+every form of upload and in parts; and `aid results` of a table with every attribute type, equal however it is read.
+
+    python tests/peers/aws_moto.py [BUILD_FOLDER]    # the one with io_test and aid; default: build/release
+"""
+import base64
+import csv
+import decimal
+import io
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import urllib.request
+
+import boto3
+from boto3.dynamodb.types import Binary
+from botocore.config import Config
+from moto.server import ThreadedMotoServer
+
+ITEMS = 5000
+REGION = "eu-west-1"
+KEYS = ["plain", "a b", "a+b", "100%", "50%25", "ñandú/canción.txt", "emoji 🧾.pdf", "dots/../up", "slash//twice", "quote'\"", "&<>", "~tilde*!",
+        "@at:colon=eq$", "(paren)[bracket]{brace}", "tab\tkey", "folder/", "k" * 1000, "日本語", "comma,semi;", "back\\slash", "hash#query?x=1"]
+
+
+def policy():
+    return json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]})
+
+
+def objects(build, client, environment):
+    for bucket in ("theirs", "ours"):
+        client.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+    texts = {key: f"content of {key} " * (i * i) for i, key in enumerate(KEYS)}
+    for i, (key, text) in enumerate(texts.items()):
+        checksum = {"ChecksumAlgorithm": ["CRC32", "SHA1", "SHA256"][i % 3]} if i % 5 else {}
+        client.put_object(Bucket="theirs", Key=key, Body=text.encode(), **checksum)
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        json.dump(texts, file)
+        file.flush()
+        subprocess.run([build / "io_test", "--gtest_also_run_disabled_tests", "--gtest_filter=PeersAws.*", "--gtest_brief=1"],
+                       env=environment | {"AID_AWS_FILE": file.name}, check=True)
+    in_order = sorted(texts, key=str.encode)
+    found = [entry["Key"] for page in client.get_paginator("list_objects_v2").paginate(Bucket="ours") for entry in page["Contents"]]
+    assert sorted(found) == sorted(in_order[1:]), set(found) ^ set(in_order[1:])
+    for key in found:
+        body = client.get_object(Bucket="ours", Key=key)["Body"].read().decode()
+        assert body == ("p" * (5 << 20) + texts[key] if key == in_order[-1] else texts[key]), key
+    return len(texts)
+
+
+def typed(value):
+    """The cell that the console makes of a value in DynamoDB's JSON."""
+    (kind, content), = value.items()
+    if kind in ("S", "N", "B"):
+        return content
+    if kind == "BOOL":
+        return str(content).lower()
+    if kind == "NULL":
+        return "null"
+    return json.dumps(sorted(content) if kind in ("SS", "NS", "BS") else content, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+
+
+def results(build, resource, client, environment):
+    table = resource.create_table(TableName="resultados", BillingMode="PAY_PER_REQUEST",
+                                  KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}, {"AttributeName": "page", "KeyType": "RANGE"}],
+                                  AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}, {"AttributeName": "page", "AttributeType": "N"}])
+    with table.batch_writer() as batch:
+        for i in range(ITEMS):
+            item = {"id": f"doc ñ {i // 2}", "page": i % 2, "text": f'"quoted",\nline {i}' + "x" * (i % 300)}
+            extra = {"number": decimal.Decimal(i) / 8, "flag": i % 3 == 0, "none": None, "bytes": Binary(bytes([i % 256, 255])), "list": ["a", i, [True]],
+                     "map": {"k": {"deep": i}}, "strings": {"b", "a", f"{i}"}, "numbers": {1, i + 2}, "blobs": {Binary(b"x"), Binary(bytes([i % 256]))}}
+            item |= {name: value for j, (name, value) in enumerate(extra.items()) if (i + j) % 4}
+            batch.put_item(Item=item)
+
+    items = [item for page in client.get_paginator("scan").paginate(TableName="resultados") for item in page["Items"]]
+    encode = lambda value: json.loads(json.dumps(value, default=lambda raw: base64.b64encode(raw).decode()))
+    items = [{name: typed(encode(value)) for name, value in item.items()} for item in items]
+    columns = ["id", "page", *sorted({name for item in items for name in item} - {"id", "page"})]
+    rows = sorted([item.get(name, "") for name in columns] for item in items)
+
+    def read(*options):
+        return subprocess.run([build / "aid", "results", "--table", "resultados", "--out", "-", "--quiet", *options], env=environment, check=True,
+                              stdout=subprocess.PIPE).stdout.decode()
+
+    text = read("--page-size", "97")
+    ours = list(csv.reader(io.StringIO(text, newline="")))
+    assert ours[0] == columns, ours[0]
+    canonical = lambda cell: json.dumps(json.loads(cell), sort_keys=True) if cell[:1] in ("[", "{") else cell
+    assert len(ours) == ITEMS + 1
+    for mine, theirs in zip(ours[1:], rows):
+        assert list(map(canonical, mine)) == list(map(canonical, theirs)), (mine, theirs)
+    assert read("--segments", "1") == text, "one segment gives another file"
+    filtered = list(csv.reader(io.StringIO(read("--filter", "flag = true", "--filter", "number >= 100"), newline="")))
+    flag, number = columns.index("flag"), columns.index("number")
+    assert filtered[1:] and len(filtered) - 1 == sum(r[flag] == "true" and r[number] != "" and float(r[number]) >= 100 for r in rows)
+
+
+def main():
+    build = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "build/release").resolve()
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    url = "http://{}:{}".format(*server.get_host_and_port())
+    keys = {"aws_access_key_id": "first", "aws_secret_access_key": "first"}
+    iam = boto3.client("iam", endpoint_url=url, region_name=REGION, **keys)
+    iam.create_user(UserName="aid")
+    iam.put_user_policy(UserName="aid", PolicyName="all", PolicyDocument=policy())
+    made = iam.create_access_key(UserName="aid")["AccessKey"]
+    # From here on the server refuses what is not signed with this key.
+    urllib.request.urlopen(urllib.request.Request(f"{url}/moto-api/reset-auth", data=b"0", headers={"Content-Type": "text/plain"})).close()
+    keys = {"aws_access_key_id": made["AccessKeyId"], "aws_secret_access_key": made["SecretAccessKey"]}
+    environment = os.environ | {"AWS_ACCESS_KEY_ID": keys["aws_access_key_id"], "AWS_SECRET_ACCESS_KEY": keys["aws_secret_access_key"],
+                                "AWS_REGION": REGION, "AWS_ENDPOINT_URL": url, "AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+    options = {"endpoint_url": url, "region_name": REGION, "config": Config(s3={"addressing_style": "path"}), **keys}
+    refused = subprocess.run([build / "aid", "results", "--table", "resultados", "--out", "-"], stderr=subprocess.PIPE,
+                             env=environment | {"AWS_SECRET_ACCESS_KEY": "wrong"})
+    assert refused.returncode != 0 and b"HTTP 403" in refused.stderr, refused.stderr
+    results(build, boto3.resource("dynamodb", **options), boto3.client("dynamodb", **options), environment)
+    count = objects(build, boto3.client("s3", **options), environment)
+    server.stop()
+    print(f"AWS: {ITEMS} items of every type scanned as boto3 reads them; {count} objects both ways; wrong keys refused")
+
+
+if __name__ == "__main__":
+    main()
