@@ -3,10 +3,12 @@
 
 add_library(aid_flags INTERFACE)
 target_include_directories(aid_flags INTERFACE ${CMAKE_SOURCE_DIR})
-target_compile_options(aid_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wno-missing-field-initializers
-  $<$<BOOL:${AID_WERROR}>:-Werror>)
+set(warnings -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wno-missing-field-initializers)
+target_compile_options(aid_flags INTERFACE "$<$<COMPILE_LANGUAGE:CXX>:${warnings}>"
+  $<$<AND:$<BOOL:${AID_WERROR}>,$<COMPILE_LANGUAGE:CXX>>:-Werror>)
 if(AID_SANITIZE)
-  target_compile_options(aid_flags INTERFACE -fsanitize=${AID_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_compile_options(aid_flags INTERFACE
+    "$<$<COMPILE_LANGUAGE:CXX>:-fsanitize=${AID_SANITIZE};-fno-omit-frame-pointer;-fno-sanitize-recover=all>")
   target_link_options(aid_flags INTERFACE -fsanitize=${AID_SANITIZE})
 endif()
 
@@ -36,6 +38,22 @@ function(aid_cpu_kernels name)
       -Wno-uninitialized -Wno-maybe-uninitialized)
     target_sources(${name} PRIVATE $<TARGET_OBJECTS:${name}_${target}>)
   endforeach()
+endfunction()
+
+# Compiles every *.cu with nvcc and adds the objects to NAME; AID_CUDA tells the sources that there are kernels to pick.
+# -lineinfo and uncompressed PTX are for profilers and for the software GPU (tests/softgpu), which runs that PTX.
+function(aid_cuda_kernels name)
+  if(NOT AID_CUDA)
+    return()
+  endif()
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS *.cu)
+  target_sources(${name} PRIVATE ${sources})
+  target_compile_definitions(${name} PRIVATE AID_CUDA)
+  target_include_directories(${name} SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS})
+  # Optimised in debug builds too, as the CPU's kernels are.
+  target_compile_options(${name} PRIVATE "$<$<COMPILE_LANGUAGE:CUDA>:-O3;-lineinfo;--no-compress;--expt-relaxed-constexpr;-Xcompiler=-Wall,-Wextra;-Xcudafe=--display_error_number>"
+    $<$<AND:$<BOOL:${AID_WERROR}>,$<COMPILE_LANGUAGE:CUDA>>:-Werror=all-warnings>)
+  set_target_properties(${name} PROPERTIES CUDA_STANDARD 20 CUDA_STANDARD_REQUIRED ON CUDA_EXTENSIONS OFF)
 endfunction()
 
 # aid_test(NAME LIBRARIES...): every *_test.cpp below this folder in one GoogleTest program. Suites named Shared* read

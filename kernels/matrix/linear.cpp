@@ -1,8 +1,8 @@
 #include "kernels/matrix/linear.h"
 
 #include <algorithm>
-#include <cstring>
 #include <chrono>
+#include <cstring>
 #include <optional>
 #include <vector>
 
@@ -29,19 +29,6 @@ int64_t rows_of_call(int64_t left) {
 // Rows that one sum of the weight gradient runs over at once: fixed, so that sums have a fixed order; few enough that
 // their packed copies stay in the caches while dW passes through.
 int64_t rows_of_sum(DType dtype) { return dtype == DType::bf16 ? 256 : 128; }
-
-// Takes back the scratch memory of a call.
-class Scratch {
- public:
-  explicit Scratch(Stream& s) : arena_(s.arena()), mark_(arena_.mark()) {}
-  ~Scratch() { arena_.rewind(mark_); }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-
- private:
-  Arena& arena_;
-  Arena::Mark mark_;
-};
 
 int64_t round_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
 

@@ -34,7 +34,7 @@ TEST(CrossEntropy, LossProbabilitiesAndGradient) {
           const auto naive = reference::cross_entropy<float>(values_as<float>(dlogits), values_as<int32_t>(labels),
                                                              values_as<float>(weights), smoothing, total_weight, scale);
           run.execute([&](Stream& s) {
-            cross_entropy(s, {.loss = loss.as<float>(),
+            cross_entropy(s, {.loss = loss,
                               .dlogits = dlogits,
                               .probabilities = probabilities,
                               .logits = dlogits,
@@ -68,7 +68,7 @@ TEST(CrossEntropy, AsTorchHasIt) {
   const float logits[] = {1, 2, 3, -1, 0, 1}, weights[] = {0.5f, 1, 2};
   const int32_t labels[] = {2, 0};
   float loss = 0;
-  cross_entropy(s, {.loss = &loss,
+  cross_entropy(s, {.loss = vector(&loss, 1),
                     .logits = matrix(logits, 2, 3),
                     .labels = vector(labels, 2),
                     .class_weights = vector(weights, 3),
@@ -93,7 +93,7 @@ TEST(CrossEntropy, RefusesLabelsOutOfRange) {
   const float logits[] = {1, 2};
   const int32_t label = 2;
   float loss = 0;
-  EXPECT_THROW(cross_entropy(s, {.loss = &loss, .logits = vector(logits, 2), .labels = vector(&label, 1)}),
+  EXPECT_THROW(cross_entropy(s, {.loss = vector(&loss, 1), .logits = vector(logits, 2), .labels = vector(&label, 1)}),
                std::invalid_argument);
 }
 
