@@ -66,7 +66,7 @@ const BertConfig& checked(const BertConfig& config, DType compute) {
 }  // namespace
 
 struct BertClassifier::State {
-  State(const BertConfig& the_config, DType the_compute, Mode mode);
+  State(const BertConfig& the_config, DType the_compute, Mode mode, Device device);
 
   // What backward needs of the last forward_training; its spans are in the arena.
   struct Pass {
@@ -87,10 +87,10 @@ struct BertClassifier::State {
   std::optional<Pass> last;
 };
 
-BertClassifier::State::State(const BertConfig& the_config, DType the_compute, Mode mode)
+BertClassifier::State::State(const BertConfig& the_config, DType the_compute, Mode mode, Device device)
     : config(checked(the_config, the_compute)),
       compute(the_compute),
-      store(mode, kParametersPerLayer * config.layers + kOtherParameters),
+      store(mode, kParametersPerLayer * config.layers + kOtherParameters, device),
       embedding(store, embedding_prefix(config), config),
       layers(make_layers(store, config, compute)),
       head(store, head_names(config), config) {
@@ -112,8 +112,8 @@ CSpan BertClassifier::State::encode(Stream& s, const PackedBatch& batch, Pass* p
   return x;
 }
 
-BertClassifier::BertClassifier(const BertConfig& config, DType compute, Mode mode)
-    : state_(std::make_unique<State>(config, compute, mode)) {}
+BertClassifier::BertClassifier(const BertConfig& config, DType compute, Mode mode, Device device)
+    : state_(std::make_unique<State>(config, compute, mode, device)) {}
 BertClassifier::~BertClassifier() = default;
 BertClassifier::BertClassifier(BertClassifier&&) noexcept = default;
 BertClassifier& BertClassifier::operator=(BertClassifier&&) noexcept = default;
@@ -125,7 +125,10 @@ std::span<Parameter> BertClassifier::parameters() { return state_->store.paramet
 void BertClassifier::set_value(Parameter& parameter, CSpan value) { state_->store.set_value(parameter, value); }
 
 void BertClassifier::initialise(Parameter& parameter, uint64_t seed) {
-  nn::initialise(parameter, state_->config, seed);
+  AID_CHECK(state_->store.mode() == Mode::training, "parameter ", parameter.name,
+            ": only a model made for training is drawn");
+  const std::vector<float> values = initial_values(parameter, state_->config, seed);
+  set_value(parameter, vector(values.data(), static_cast<int64_t>(values.size())));
 }
 
 void BertClassifier::update_weights(Stream& s) {

@@ -23,7 +23,7 @@ class BertClassifier {
   using Mode = nn::Mode;
   using DropoutKey = nn::DropoutKey;
 
-  BertClassifier(const BertConfig& config, DType compute, Mode mode);
+  BertClassifier(const BertConfig& config, DType compute, Mode mode, Device device = Device::cpu);
   ~BertClassifier();
   BertClassifier(BertClassifier&&) noexcept;
   BertClassifier& operator=(BertClassifier&&) noexcept;
@@ -31,7 +31,7 @@ class BertClassifier {
   const BertConfig& config() const;
   std::span<Parameter> parameters();
 
-  // Gives a parameter its value (f32, the parameter's size). Training copies it; inference only refers to it.
+  // Gives a parameter its value: the host's, f32, the parameter's size. Inference on the CPU only refers to it.
   void set_value(Parameter& parameter, CSpan value);
   // Draws a parameter as transformers does (normal with initializer_range; biases 0; LayerNorm 1 and 0; padding row 0),
   // by Philox keyed with (seed, name).

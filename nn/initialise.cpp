@@ -49,21 +49,22 @@ void fill_sinusoidal(float* values, int64_t positions, int64_t cols) {
 
 }  // namespace
 
-void initialise(Parameter& parameter, const BertConfig& config, uint64_t seed) {
-  AID_CHECK(!parameter.trained_value.empty(), "parameter ", parameter.name,
-            ": only a model made for training is drawn");
-  const Span value = parameter.trained_value;
-  float* const values = value.as<float>();
-  if (parameter.shape.size() == 1) {
-    std::fill_n(values, value.size(), parameter.name.ends_with(".weight") ? 1.0f : 0.0f);  // LayerNorm, or a bias
-  } else if (!parameter.trainable) {
-    fill_sinusoidal(values, value.rows, value.cols);
+std::vector<float> initial_values(const Parameter& parameter, const BertConfig& config, uint64_t seed) {
+  const int64_t cols = parameter.shape.back();
+  if (parameter.shape.size() == 1) {  // LayerNorm, or a bias
+    return std::vector<float>(static_cast<size_t>(cols), parameter.name.ends_with(".weight") ? 1.0f : 0.0f);
+  }
+  const int64_t rows = parameter.shape.front();
+  std::vector<float> values(static_cast<size_t>(rows * cols));
+  if (!parameter.trainable) {
+    fill_sinusoidal(values.data(), rows, cols);
   } else {
-    fill_normal(values, value.size(), config.initializer_range, seed ^ hash_of(parameter.name));
+    fill_normal(values.data(), rows * cols, config.initializer_range, seed ^ hash_of(parameter.name));
     if (config.padding_idx >= 0 && parameter.name.ends_with("word_embeddings.weight")) {
-      std::fill_n(values + config.padding_idx * value.cols, value.cols, 0.0f);
+      std::fill_n(values.data() + config.padding_idx * cols, cols, 0.0f);
     }
   }
+  return values;
 }
 
 }  // namespace aid::nn

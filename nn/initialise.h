@@ -9,6 +9,7 @@
 
 namespace aid::nn {
 
-void initialise(Parameter& parameter, const BertConfig& config, uint64_t seed);
+// In the parameter's order; it needs no memory yet.
+std::vector<float> initial_values(const Parameter& parameter, const BertConfig& config, uint64_t seed);
 
 }  // namespace aid::nn

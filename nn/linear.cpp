@@ -1,6 +1,6 @@
 #include "nn/linear.h"
 
-#include <cstring>
+#include "kernels/elements/cast.h"
 
 namespace aid::nn {
 namespace {
@@ -8,11 +8,11 @@ namespace {
 // The gradients of adjacent parameters as one matrix.
 Span adjacent_gradients(const std::vector<const Parameter*>& parameters) {
   Span whole = parameters.front()->gradient;
-  if (parameters.size() > 1) {
-    const bool vectors = whole.rows == 1;
-    const int64_t parts = static_cast<int64_t>(parameters.size());
-    whole = vectors ? matrix(whole.as<float>(), 1, parts * whole.cols)
-                    : matrix(whole.as<float>(), parts * whole.rows, whole.cols);
+  const auto parts = static_cast<int64_t>(parameters.size());
+  if (whole.rows == 1) {
+    whole.cols = whole.stride = parts * whole.cols;
+  } else {
+    whole.rows *= parts;
   }
   return whole;
 }
@@ -42,10 +42,10 @@ void Linear::update_weights(Stream& s) {
     packed_bias_ = bias_.front()->value;
     return;
   }
-  if (bias_copy_.empty()) bias_copy_ = Tensor(DType::f32, 1, packed_.out());
+  if (bias_copy_.empty()) bias_copy_ = Tensor(DType::f32, 1, packed_.out(), s.device());
   for (size_t i = 0; i < bias_.size(); ++i) {
-    std::memcpy(bias_copy_.span().as<float>() + static_cast<int64_t>(i) * out, bias_[i]->value.data,
-                static_cast<size_t>(out) * sizeof(float));
+    const auto begin = static_cast<int64_t>(i) * out;
+    cast(s, {.y = bias_copy_.span().col_slice(begin, begin + out), .x = bias_[i]->value});
   }
   packed_bias_ = bias_copy_;
 }

@@ -11,7 +11,7 @@ namespace aid::nn {
 struct Parameter {
   std::string name;            // e.g. "bert.encoder.layer.0.attention.self.query.weight"
   std::vector<int64_t> shape;  // as stored: {out, in}, {n}
-  // f32. In training the model owns it; in inference it may point into a mapped file that outlives the model.
+  // f32, on the model's device. In inference on the CPU it may point into a mapped file that outlives the model.
   CSpan value;
   Span trained_value;     // the same memory, writable; empty in inference
   Span gradient;          // f32, same size; empty in inference

@@ -1,6 +1,5 @@
 #include "nn/parameter_store.h"
 
-#include <cstring>
 #include <utility>
 
 namespace aid::nn {
@@ -13,7 +12,7 @@ int64_t cols_of(const Parameter& parameter) { return parameter.shape.back(); }
 
 }  // namespace
 
-ParameterStore::ParameterStore(Mode mode, int64_t capacity) : mode_(mode) {
+ParameterStore::ParameterStore(Mode mode, int64_t capacity, Device device) : mode_(mode), device_(device) {
   parameters_.reserve(static_cast<size_t>(capacity));
 }
 
@@ -30,16 +29,21 @@ Parameter& ParameterStore::add(std::string name, std::vector<int64_t> shape, Pla
 }
 
 void ParameterStore::allocate() {
-  if (mode_ != Mode::training) return;
-  const size_t bytes = static_cast<size_t>(size_) * sizeof(float);
-  values_ = Buffer(bytes);
-  gradients_ = Buffer::zeroed(bytes);
+  if (!owns_values()) return;
+  values_ = Tensor(DType::f32, 1, size_, device_);
+  if (mode_ == Mode::training) gradients_ = Tensor::zeros(DType::f32, 1, size_, device_);
   for (size_t i = 0; i < parameters_.size(); ++i) {
     Parameter& parameter = parameters_[i];
-    const int64_t rows = rows_of(parameter), cols = cols_of(parameter);
-    parameter.trained_value = matrix(static_cast<float*>(values_.data()) + offsets_[i], rows, cols);
-    parameter.gradient = matrix(static_cast<float*>(gradients_.data()) + offsets_[i], rows, cols);
-    parameter.value = parameter.trained_value;
+    const auto part_of = [&](const Tensor& block) {
+      Span part = block.span().col_slice(offsets_[i], offsets_[i] + rows_of(parameter) * cols_of(parameter));
+      part.rows = rows_of(parameter);
+      part.cols = part.stride = cols_of(parameter);
+      return part;
+    };
+    parameter.value = part_of(values_);
+    if (mode_ != Mode::training) continue;
+    parameter.trained_value = part_of(values_);
+    parameter.gradient = part_of(gradients_);
   }
 }
 
@@ -48,11 +52,12 @@ void ParameterStore::set_value(Parameter& parameter, CSpan value) const {
   AID_CHECK(value.dtype == DType::f32 && value.contiguous() && value.size() == rows * cols, "parameter ",
             parameter.name, " takes ", rows, " x ", cols, " f32 in one piece, not ", value.rows, " x ", value.cols, " ",
             name_of(value.dtype));
-  if (mode_ == Mode::inference) {
-    parameter.value = matrix(static_cast<const float*>(value.data), rows, cols);
-  } else {
-    std::memcpy(parameter.trained_value.data, value.data, static_cast<size_t>(value.bytes()));
+  if (!owns_values()) {
+    parameter.value = matrix(value.host_as<float>(), rows, cols);
+    return;
   }
+  const auto index = static_cast<size_t>(&parameter - parameters_.data());
+  copy(values_.span().col_slice(offsets_[index], offsets_[index] + rows * cols), value);
 }
 
 }  // namespace aid::nn

@@ -1,5 +1,5 @@
-// Owns the parameters of a model. In training their values lie in one block of memory and their gradients in another,
-// in the order in which they were added, each group of adjacent parameters 64-byte aligned.
+// Owns the parameters of a model, on its device. In training their values lie in one block of memory and their
+// gradients in another, in the order in which they were added, each group of adjacent parameters 64-byte aligned.
 #pragma once
 
 #include <span>
@@ -13,27 +13,31 @@ namespace aid::nn {
 class ParameterStore {
  public:
   // capacity: how many parameters may be added; references to them stay valid.
-  ParameterStore(Mode mode, int64_t capacity);
+  ParameterStore(Mode mode, int64_t capacity, Device device = Device::cpu);
 
   // adjacent: its memory follows the previous parameter's without a gap, so that both can be read as one matrix.
   enum class Place : uint8_t { aligned, adjacent };
   Parameter& add(std::string name, std::vector<int64_t> shape, Place place = Place::aligned);
 
-  // After the last add(). Training: gives the parameters their memory, gradients zeroed, values not yet set.
+  // After the last add(). Gives the parameters their memory, gradients zeroed, values not yet set.
   void allocate();
 
-  // Training copies the value, inference refers to it.
+  // Takes a value of the host's. Inference on the CPU refers to it, all else copies it.
   void set_value(Parameter& parameter, CSpan value) const;
 
   Mode mode() const { return mode_; }
   std::span<Parameter> parameters() { return parameters_; }
 
  private:
+  // Whether the values are memory of the store's own.
+  bool owns_values() const { return mode_ == Mode::training || device_ == Device::cuda; }
+
   Mode mode_;
+  Device device_;
   std::vector<Parameter> parameters_;
   std::vector<int64_t> offsets_;  // elements
   int64_t size_ = 0;
-  Buffer values_, gradients_;
+  Tensor values_, gradients_;
 };
 
 }  // namespace aid::nn

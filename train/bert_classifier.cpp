@@ -53,7 +53,7 @@ class BertDocumentClassifier final : public Classifier {
       : record_(read_run_record(folder)),
         stream_(options.stream),
         compute_(compute_type(options.precision, stream_)),
-        model_(open_for_inference(folder, compute_)),
+        model_(open_for_inference(folder, compute_, stream_.device())),
         tokenizer_(tokenizer::Tokenizer::load(
             folder, {.nfc = record_ && record_->nfc, .special_tokens_in_text = options.special_tokens_in_text})),
         encoder_(tokenizer_, long_options(folder, record_, options, model_.config.model.max_positions,
@@ -165,10 +165,13 @@ class BertDocumentClassifier final : public Classifier {
       state.waiting_tokens -= tokens;
       state.waiting.pop_front();
     }
-    const Span logits = model_.network.forward(stream_, batch);
+    const CSpan logits = model_.network.forward(stream_, batch);
+    logits_.resize(static_cast<size_t>(logits.size()));
+    stream_.download(matrix(logits_.data(), logits.rows, logits.cols), logits);
+    stream_.synchronize();
     for (size_t s = 0; s < file_of.size(); ++s) {
       Document& document = state.documents[file_of[s] - state.told];
-      const float* row = logits.row_slice(static_cast<int64_t>(s), static_cast<int64_t>(s) + 1).as<float>();
+      const float* row = logits_.data() + s * document.logits.size();
       for (size_t label = 0; label < document.logits.size(); ++label)
         document.logits[label] += static_cast<double>(row[label]);
       --document.sequences_left;
@@ -187,6 +190,7 @@ class BertDocumentClassifier final : public Classifier {
   Stream stream_;
   DType compute_;
   HfModel model_;
+  std::vector<float> logits_;  // of a batch
   std::string kind_ = model_.config.model.architecture == nn::BertConfig::Architecture::bert ? "beto" : "distilbeto";
   tokenizer::Tokenizer tokenizer_;
   TextEncoder encoder_;

@@ -9,6 +9,7 @@
 #include "io/file.h"
 #include "io/json_file.h"
 #include "io/safetensors.h"
+#include "train/host_bytes.h"
 
 namespace aid::train {
 namespace {
@@ -108,21 +109,23 @@ void read_tensor(const io::SafeTensors& file, const fs::path& path, const std::s
                     (tensor == nullptr ? std::string("missing") : std::to_string(tensor->data.size()) + " bytes") +
                     ", expected " + std::to_string(bytes) + " bytes of F32: the checkpoint is another model's");
   }
-  std::memcpy(out.data, tensor->data.data(), bytes);
+  copy(out, vector(reinterpret_cast<const float*>(tensor->data.data()), out.size()));
 }
 
 }  // namespace
 
-Moments::Moments(std::span<const nn::Parameter> parameters) {
+Moments::Moments(std::span<const nn::Parameter> parameters, Device device) {
   int64_t total = 0;
   for (const nn::Parameter& parameter : parameters) total += 2 * parameter.value.size();
-  memory_ = Tensor::zeros(DType::f32, 1, std::max<int64_t>(1, total));
+  memory_ = Tensor::zeros(DType::f32, 1, std::max<int64_t>(1, total), device);
   int64_t begin = 0;
   for (const nn::Parameter& parameter : parameters) {
     const auto next = [&] {
-      const Span part = memory_.span().col_slice(begin, begin + parameter.value.size());
+      Span part = memory_.span().col_slice(begin, begin + parameter.value.size());
       begin += part.cols;
-      return matrix(part.as<float>(), parameter.value.rows, parameter.value.cols);
+      part.rows = parameter.value.rows;
+      part.cols = part.stride = parameter.value.cols;
+      return part;
     };
     const Span m = next(), v = next();
     slices_.push_back({m, v});
@@ -143,15 +146,15 @@ std::optional<fs::path> Checkpoints::newest() const {
 void Checkpoints::write(const TrainingState& state, std::span<const nn::Parameter> parameters, const Moments& moments,
                         int64_t keep) const {
   io::AtomicDirectory folder(folder_of(work_folder_, kCheckpointName, state.step));
+  std::vector<Tensor> copies;
   std::vector<io::TensorView> tensors;
   for (size_t i = 0; i < parameters.size(); ++i) {
     const CSpan values[] = {parameters[i].value, moments.m(i), moments.v(i)};
     for (size_t part = 0; part < std::size(kParts); ++part) {
-      tensors.push_back(
-          {.name = kParts[part] + parameters[i].name,
-           .dtype = io::DType::f32,
-           .shape = parameters[i].shape,
-           .data = {static_cast<const std::byte*>(values[part].data), static_cast<size_t>(values[part].bytes())}});
+      tensors.push_back({.name = kParts[part] + parameters[i].name,
+                         .dtype = io::DType::f32,
+                         .shape = parameters[i].shape,
+                         .data = host_bytes(values[part], copies)});
     }
   }
   io::write_safetensors(folder.path() / kTensorFile, tensors, {});

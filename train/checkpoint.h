@@ -38,7 +38,7 @@ struct TrainingState {
 // AdamW's first and second moment of every parameter, in the order of the parameters; zero at first.
 class Moments {
  public:
-  explicit Moments(std::span<const nn::Parameter> parameters);
+  explicit Moments(std::span<const nn::Parameter> parameters, Device device = Device::cpu);
   Span m(size_t parameter) const { return slices_[parameter].m; }
   Span v(size_t parameter) const { return slices_[parameter].v; }
 
@@ -62,7 +62,7 @@ class Checkpoints {
   // The newest checkpoint, if there is one.
   std::optional<std::filesystem::path> newest() const;
 
-  // Then prunes. Throws io::Error; the older checkpoints stay then.
+  // Then prunes. Throws io::Error; the older checkpoints stay then. What is queued on a stream is not waited for.
   void write(const TrainingState& state, std::span<const nn::Parameter> parameters, const Moments& moments,
              int64_t keep) const;
 

@@ -9,6 +9,7 @@
 
 #include "io/error.h"
 #include "io/safetensors.h"
+#include "train/host_bytes.h"
 
 namespace aid::train {
 namespace {
@@ -189,15 +190,19 @@ void fill_sinusoidal(nn::BertClassifier& network, nn::Parameter& table) {
 
 }  // namespace
 
-HfModel open_for_inference(const std::filesystem::path& folder, DType compute) {
+HfModel open_for_inference(const std::filesystem::path& folder, DType compute, Device device) {
   HfConfig config = read_hf_config(folder);
-  HfModel model{.network = nn::BertClassifier(config.model, compute, nn::BertClassifier::Mode::inference)};
+  HfModel model{.network = nn::BertClassifier(config.model, compute, nn::BertClassifier::Mode::inference, device)};
   model.weights = io::Weights::open(folder);
   const Matching matching(model.weights, config, model.network.parameters());
   matching.throw_if_wrong(folder, model.weights);
   note_left_out(matching, model.notes);
   for (nn::Parameter& parameter : model.network.parameters()) {
     model.network.set_value(parameter, values_of(*matching.find(parameter.name), model.converted));
+  }
+  if (device == Device::cuda) {  // the network has its own copies
+    model.weights = {};
+    model.converted.clear();
   }
   model.config = std::move(config);
   return model;
@@ -208,7 +213,8 @@ HfModel open_for_training(const std::filesystem::path& folder, const TrainingSta
   const bool same_labels = config.labels == start.labels;
   config.labels = start.labels;
   config.model.labels = static_cast<int64_t>(start.labels.size());
-  HfModel model{.network = nn::BertClassifier(config.model, start.compute, nn::BertClassifier::Mode::training)};
+  HfModel model{.network =
+                    nn::BertClassifier(config.model, start.compute, nn::BertClassifier::Mode::training, start.device)};
   model.config = config;
   std::optional<Matching> matching;
   if (start.from == TrainingStart::From::weights) {
@@ -246,13 +252,13 @@ HfModel open_for_training(const std::filesystem::path& folder, const TrainingSta
 void write_hf_model(const std::filesystem::path& folder, const HfConfig& config,
                     std::span<const nn::Parameter> parameters, const tokenizer::Tokenizer& tokenizer) {
   io::write_atomically(folder / "config.json", hf_config_json(config));
+  std::vector<Tensor> copies;
   std::vector<io::TensorView> tensors;
   for (const nn::Parameter& parameter : parameters) {
     tensors.push_back({.name = parameter.name,
                        .dtype = io::DType::f32,
                        .shape = parameter.shape,
-                       .data = {static_cast<const std::byte*>(parameter.value.data),
-                                static_cast<size_t>(elements(parameter)) * sizeof(float)}});
+                       .data = host_bytes(parameter.value, copies)});
   }
   io::write_safetensors(folder / "model.safetensors", tensors, {{"format", "pt"}});
   tokenizer.save(folder);

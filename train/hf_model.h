@@ -16,7 +16,7 @@ namespace aid::train {
 struct HfModel {
   HfConfig config;
   std::vector<std::string> notes;  // for the user: what in the file was left out, what starts from random values
-  io::Weights weights;             // inference: the network's parameters are these mapped tensors...
+  io::Weights weights;             // inference on the CPU: the network's parameters are these mapped tensors...
   std::vector<Tensor> converted;   // ...or these f32 copies of f16 and bf16 ones
   nn::BertClassifier network;      // its update_weights() is still to be called
 };
@@ -25,11 +25,12 @@ struct HfModel {
 // and .beta for its weight and bias; position_ids and the heads of the pre-training tasks (cls.*, vocab_*) are left
 // out. Tensors missing, spare, of another shape or type, and a config that contradicts the weights make one io::Error
 // that lists all of them.
-HfModel open_for_inference(const std::filesystem::path& folder, DType compute);
+HfModel open_for_inference(const std::filesystem::path& folder, DType compute, Device device = Device::cpu);
 
 struct TrainingStart {
   std::vector<std::string> labels;
   DType compute = DType::f32;
+  Device device = Device::cpu;
   uint64_t seed = 0;
   enum class From : uint8_t { weights, scratch } from = From::weights;  // scratch: config.json only, all random
 };

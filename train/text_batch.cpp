@@ -40,30 +40,4 @@ std::vector<int32_t> text_lengths(const EncodedTexts& all) {
   return lengths;
 }
 
-std::vector<float> pool_logits(CSpan logits, const TextBatch& batch) {
-  const int64_t labels = logits.cols;
-  std::vector<float> pooled(static_cast<size_t>(batch.texts() * labels));
-  for (int64_t t = 0; t < batch.texts(); ++t) {
-    const int64_t begin = batch.first_sequence[t], end = batch.first_sequence[t + 1];
-    for (int64_t k = 0; k < labels; ++k) {
-      double sum = 0;
-      for (int64_t s = begin; s < end; ++s) sum += logits.row_slice(s, s + 1).as<float>()[k];
-      pooled[static_cast<size_t>(t * labels + k)] = static_cast<float>(sum / static_cast<double>(end - begin));
-    }
-  }
-  return pooled;
-}
-
-std::vector<float> unpool_gradient(CSpan dpooled, const TextBatch& batch) {
-  std::vector<float> dlogits;
-  for (int64_t t = 0; t < batch.texts(); ++t) {
-    const int32_t sequences = batch.first_sequence[t + 1] - batch.first_sequence[t];
-    const float* row = dpooled.row_slice(t, t + 1).as<float>();
-    for (int32_t s = 0; s < sequences; ++s) {
-      for (int64_t k = 0; k < dpooled.cols; ++k) dlogits.push_back(row[k] / static_cast<float>(sequences));
-    }
-  }
-  return dlogits;
-}
-
 }  // namespace aid::train

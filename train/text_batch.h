@@ -1,5 +1,5 @@
-// Texts of an EncodedTexts as a packed batch. A text may be several sequences (windows): its logits are their mean, and
-// its gradient goes back to each in equal parts.
+// Texts of an EncodedTexts as a packed batch. A text may be several sequences (windows): its logits are their mean
+// (kernels/rows/segment_mean.h), and its gradient goes back to each in equal parts.
 #pragma once
 
 #include <span>
@@ -26,10 +26,5 @@ std::vector<nn::TokenBatch> split_batch(const nn::TokenBatch& batch, int64_t max
 
 // Tokens of every text, all its sequences together.
 std::vector<int32_t> text_lengths(const EncodedTexts& all);
-
-// f32 [sequences, labels] -> [texts, labels]
-std::vector<float> pool_logits(CSpan logits, const TextBatch& batch);
-// f32 [texts, labels] -> [sequences, labels]
-std::vector<float> unpool_gradient(CSpan dpooled, const TextBatch& batch);
 
 }  // namespace aid::train

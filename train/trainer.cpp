@@ -7,7 +7,9 @@
 #include <stdexcept>
 
 #include "io/file.h"
+#include "kernels/elements/cast.h"
 #include "kernels/rows/cross_entropy.h"
+#include "kernels/rows/segment_mean.h"
 #include "kernels/update/adamw.h"
 #include "kernels/update/global_norm.h"
 #include "train/text_batch.h"
@@ -60,12 +62,8 @@ std::string format(const char* pattern, double value) {
   return text;
 }
 
-// Adds the rows of f32 logits.
-void append(std::vector<float>& all, CSpan rows) {
-  for (int64_t r = 0; r < rows.rows; ++r) {
-    const float* row = rows.row_slice(r, r + 1).as<float>();
-    all.insert(all.end(), row, row + rows.cols);
-  }
+CSpan upload(Stream& s, const std::vector<int32_t>& values) {
+  return s.upload(vector(values.data(), static_cast<int64_t>(values.size())));
 }
 
 Schedule schedule_of(const Recipe& recipe, int64_t total_steps) {
@@ -80,8 +78,7 @@ Trainer::Trainer(TrainerSetup setup)
     : setup_(std::move(setup)),
       train_lengths_(text_lengths(setup_.train.texts)),
       val_lengths_(text_lengths(setup_.val.texts)),
-      moments_(setup_.network.parameters()),
-      norm_(DType::f32, 1, 1, setup_.stream.device()) {
+      moments_(setup_.network.parameters(), setup_.stream.device()) {
   check(setup_.recipe);
   for (int64_t epoch = 0; epoch < setup_.recipe.epochs; ++epoch) {
     const std::vector<Step> steps = plan(epoch);
@@ -117,9 +114,14 @@ Trainer::Outcome Trainer::run() {
 
   std::vector<Step> steps;
   int64_t planned_epoch = -1;
+  std::optional<Batches> next;
   while (state_.step < total_steps_ && !state_.stopped_early) {
     if (planned_epoch != state_.epoch) steps = plan(planned_epoch = state_.epoch);
-    run_step(steps[static_cast<size_t>(state_.step_in_epoch)]);
+    const auto step = static_cast<size_t>(state_.step_in_epoch);
+    const Batches batches = next ? *std::exchange(next, std::nullopt) : make_batches(steps[step]);
+    run_step(batches, [&] {
+      if (step + 1 < steps.size()) next = make_batches(steps[step + 1]);
+    });
     const bool epoch_ended = ++state_.step_in_epoch == static_cast<int64_t>(steps.size());
     if (epoch_ended) {
       ++state_.epoch;
@@ -149,100 +151,131 @@ std::vector<Step> Trainer::plan(int64_t epoch) const {
                     epoch);
 }
 
-// One optimizer step, its line in the log and on the progress bar.
-void Trainer::run_step(const Step& texts) {
+Trainer::Batches Trainer::make_batches(const Step& texts) const {
+  const std::vector<float>& weights = setup_.recipe.class_weights;
+  Batches batches;
+  for (const int32_t text : texts) {
+    batches.total_weight += weights.empty() ? 1.0f : weights[static_cast<size_t>(setup_.train.labels[text])];
+  }
+  int64_t sequences = 0;
+  for (const MicroBatch& part : split_step(texts, train_lengths_, setup_.tokens_per_pass)) {
+    const auto part_texts =
+        std::span(texts).subspan(static_cast<size_t>(part.begin), static_cast<size_t>(part.end - part.begin));
+    Batches::Part& made = batches.parts.emplace_back();
+    made.batch = make_batch(setup_.train.texts, part_texts, sequences);
+    for (const int32_t text : part_texts) made.labels.push_back(setup_.train.labels[text]);
+    batches.tokens += made.batch.tokens.tokens();
+    sequences += made.batch.tokens.sequences();
+  }
+  return batches;
+}
+
+// One optimizer step, its line in the log and on the progress bar. The host waits for the device once, at its end,
+// after `meanwhile`: what the step's numbers are does not decide what the device does.
+void Trainer::run_step(const Batches& batches, const std::function<void()>& meanwhile) {
   const auto begin = std::chrono::steady_clock::now();
   const double lr = setup_.recipe.lr * schedule_.factor(state_.step);
-  const Gradient gradient = compute_gradient(texts);
-  require_finite("loss", gradient.loss);
-  require_finite("gradient's norm", gradient.norm);
+  compute_gradient(batches);
   update(lr);
+  meanwhile();
+  const std::vector<float> numbers = to_host(numbers_);
+  const auto norm = static_cast<double>(numbers.front());
+  const double loss = std::accumulate(numbers.begin() + 1, numbers.end(), 0.0);
+  require_finite("loss", loss);
+  require_finite("gradient's norm", norm);
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 
   const double epoch =
       static_cast<double>(state_.epoch) + static_cast<double>(state_.step_in_epoch + 1) /
                                               static_cast<double>(steps_of_epoch_[static_cast<size_t>(state_.epoch)]);
-  const double tokens_per_second = static_cast<double>(gradient.tokens) / seconds;
+  const double tokens_per_second = static_cast<double>(batches.tokens) / seconds;
   ++state_.step;
   log_->add({.step = state_.step,
              .epoch = epoch,
-             .loss = gradient.loss,
+             .loss = loss,
              .lr = lr,
-             .grad_norm = gradient.norm,
+             .grad_norm = norm,
              .tokens_per_second = tokens_per_second});
   // Averages over about ten steps: single ones jump.
-  shown_loss_ = shown_loss_ ? 0.9 * *shown_loss_ + 0.1 * gradient.loss : gradient.loss;
+  shown_loss_ = shown_loss_ ? 0.9 * *shown_loss_ + 0.1 * loss : loss;
   setup_.progress.update(state_.step, format("epoch %.2f, ", epoch) + format("loss %.4f, ", *shown_loss_) +
                                           short_number(tokens_per_second) + "tokens/s");
 }
 
-Trainer::Gradient Trainer::compute_gradient(const Step& texts) {
-  const std::vector<float>& weights = setup_.recipe.class_weights;
-  float total_weight = 0;
-  for (const int32_t text : texts) {
-    total_weight += weights.empty() ? 1.0f : weights[static_cast<size_t>(setup_.train.labels[text])];
-  }
-  Gradient gradient;
-  int64_t sequences = 0;
-  for (const MicroBatch& part : split_step(texts, train_lengths_, setup_.tokens_per_pass)) {
-    const auto part_texts =
-        std::span(texts).subspan(static_cast<size_t>(part.begin), static_cast<size_t>(part.end - part.begin));
-    const TextBatch batch = make_batch(setup_.train.texts, part_texts, sequences);
-    std::vector<int32_t> labels;
-    for (const int32_t text : part_texts) labels.push_back(setup_.train.labels[text]);
-    gradient.loss += forward_backward(batch, labels, total_weight);
-    gradient.tokens += batch.tokens.tokens();
-    sequences += batch.tokens.sequences();
+// Sums the parts' gradients in the parameters.
+void Trainer::compute_gradient(const Batches& batches) {
+  const auto parts = static_cast<int64_t>(batches.parts.size());
+  if (numbers_.span().cols != 1 + parts) numbers_ = Tensor(DType::f32, 1, 1 + parts, setup_.stream.device());
+  for (int64_t i = 0; i < parts; ++i) {
+    forward_backward(batches.parts[static_cast<size_t>(i)], batches.total_weight,
+                     numbers_.span().col_slice(1 + i, 2 + i));
   }
   std::vector<CSpan> gradients;
   for (const nn::Parameter& parameter : setup_.network.parameters()) {
     if (parameter.trainable) gradients.push_back(parameter.gradient);
   }
-  global_norm(setup_.stream, {.norm = norm_, .vectors = gradients});
-  float norm = 0;
-  setup_.stream.download(vector(&norm, 1), norm_);
-  setup_.stream.synchronize();
-  gradient.norm = static_cast<double>(norm);
-  return gradient;
+  global_norm(setup_.stream, {.norm = numbers_.span().col_slice(0, 1), .vectors = gradients});
 }
 
-// Returns these texts' share of the step's loss.
-double Trainer::forward_backward(const TextBatch& batch, std::span<const int32_t> labels, float total_weight) {
+// Writes these texts' share of the step's loss.
+void Trainer::forward_backward(const Batches::Part& part, float total_weight, Span loss) {
   Stream& s = setup_.stream;
   const Recipe& recipe = setup_.recipe;
+  const TextBatch& batch = part.batch;
   const int64_t classes = setup_.network.config().labels;
   const nn::DropoutKey dropout{.seed = recipe.seed, .step = static_cast<uint32_t>(state_.step)};
   // A text of many windows goes in several passes. Its gradient is known when all of them are through, and each is then
   // computed again for its backward: more work, for few texts, but memory stays bounded. Dropout is the same both
   // times.
   const std::vector<nn::TokenBatch> passes = split_batch(batch.tokens, setup_.tokens_per_pass);
-  std::vector<float> logits;
-  for (const nn::TokenBatch& pass : passes) {
-    append(logits, setup_.network.forward_training(s, pass, dropout));
-    if (passes.size() > 1) s.release();
+  const auto for_each_pass = [&](const auto& f) {
+    int64_t sequence = 0;
+    for (const nn::TokenBatch& pass : passes) {
+      f(pass, sequence, sequence + pass.sequences());
+      sequence += pass.sequences();
+    }
+  };
+  Span logits;  // of the sequences
+  if (passes.size() == 1) {
+    logits = setup_.network.forward_training(s, passes.front(), dropout);
+  } else {
+    logits = s.arena().take(DType::f32, batch.tokens.sequences(), classes);
+    for_each_pass([&](const nn::TokenBatch& pass, int64_t first, int64_t last) {
+      const Scratch scratch(s);
+      cast(s, {.y = logits.row_slice(first, last), .x = setup_.network.forward_training(s, pass, dropout)});
+    });
   }
-  std::vector<float> pooled = pool_logits(matrix(logits.data(), batch.tokens.sequences(), classes), batch);
-  const Span text_logits = matrix(pooled.data(), batch.texts(), classes);
-  float loss = 0;
+  const CSpan first_sequence = upload(s, batch.first_sequence);
+  const Span text_logits = s.arena().take(DType::f32, batch.texts(), classes);
+  segment_mean_forward(s, {.y = text_logits, .x = logits, .first = first_sequence});
   CSpan class_weights;
-  if (!recipe.class_weights.empty()) class_weights = vector(recipe.class_weights.data(), classes);
-  cross_entropy(s, {.loss = vector(&loss, 1),
+  if (!recipe.class_weights.empty()) class_weights = s.upload(vector(recipe.class_weights.data(), classes));
+  cross_entropy(s, {.loss = loss,
                     .dlogits = text_logits,
                     .logits = text_logits,
-                    .labels = vector(labels.data(), batch.texts()),
+                    .labels = upload(s, part.labels),
                     .class_weights = class_weights,
                     .label_smoothing = static_cast<float>(recipe.label_smoothing),
                     .total_weight = total_weight});
-  const std::vector<float> gradient = unpool_gradient(text_logits, batch);
-  const CSpan dlogits = matrix(gradient.data(), batch.tokens.sequences(), classes);
-  int64_t sequence = 0;
-  for (const nn::TokenBatch& pass : passes) {
-    if (passes.size() > 1) setup_.network.forward_training(s, pass, dropout);
-    setup_.network.backward(s, dlogits.row_slice(sequence, sequence + pass.sequences()));
-    s.release();
-    sequence += pass.sequences();
+  segment_mean_backward(s, {.dx = logits, .dy = text_logits, .first = first_sequence});
+  if (passes.size() == 1) {
+    setup_.network.backward(s, logits);
+  } else {
+    for_each_pass([&](const nn::TokenBatch& pass, int64_t first, int64_t last) {
+      const Scratch scratch(s);
+      setup_.network.forward_training(s, pass, dropout);
+      setup_.network.backward(s, logits.row_slice(first, last));
+    });
   }
-  return loss;
+  s.release();
+}
+
+// Waits for the device.
+std::vector<float> Trainer::to_host(CSpan values) {
+  std::vector<float> host(static_cast<size_t>(values.size()));
+  setup_.stream.download(matrix(host.data(), values.rows, values.cols), values);
+  setup_.stream.synchronize();
+  return host;
 }
 
 void Trainer::update(double lr) {
@@ -264,7 +297,7 @@ void Trainer::update(double lr) {
                         .beta2 = static_cast<float>(recipe.adam_beta2),
                         .eps = static_cast<float>(recipe.adam_epsilon),
                         .step = state_.step + 1,
-                        .norm = recipe.max_grad_norm > 0 ? CSpan(norm_) : CSpan(),
+                        .norm = recipe.max_grad_norm > 0 ? CSpan(numbers_.span().col_slice(0, 1)) : CSpan(),
                         .max_norm = static_cast<float>(recipe.max_grad_norm),
                         .clear_gradients = true});
   setup_.network.update_weights(setup_.stream);
@@ -292,16 +325,19 @@ bool Trainer::evaluate() {
     const auto part_texts =
         std::span(order).subspan(static_cast<size_t>(part.begin), static_cast<size_t>(part.end - part.begin));
     const TextBatch batch = make_batch(setup_.val.texts, part_texts, 0);
-    std::vector<float> logits;
+    const Span logits = s.arena().take(DType::f32, batch.tokens.sequences(), classes);
+    int64_t sequence = 0;
     for (const nn::TokenBatch& pass : split_batch(batch.tokens, setup_.tokens_per_pass)) {
-      append(logits, setup_.network.forward(s, pass));
-      s.release();
+      const Scratch scratch(s);
+      cast(s, {.y = logits.row_slice(sequence, sequence + pass.sequences()), .x = setup_.network.forward(s, pass)});
+      sequence += pass.sequences();
     }
-    const std::vector<float> pooled = pool_logits(matrix(logits.data(), batch.tokens.sequences(), classes), batch);
-    probabilities.resize(probabilities.size() + pooled.size());
-    cross_entropy(s, {.probabilities =
-                          matrix(probabilities.data() + (probabilities.size() - pooled.size()), batch.texts(), classes),
-                      .logits = matrix(pooled.data(), batch.texts(), classes)});
+    const Span text_logits = s.arena().take(DType::f32, batch.texts(), classes);
+    segment_mean_forward(s, {.y = text_logits, .x = logits, .first = upload(s, batch.first_sequence)});
+    const Span text_probabilities = s.arena().take(DType::f32, batch.texts(), classes);
+    cross_entropy(s, {.probabilities = text_probabilities, .logits = text_logits});
+    const std::vector<float> computed = to_host(text_probabilities);
+    probabilities.insert(probabilities.end(), computed.begin(), computed.end());
     s.release();
     setup_.progress.update(part.end, "");
   }
@@ -334,6 +370,7 @@ void Trainer::judge(const Metrics& metrics) {
   }
 }
 
+// A step and an evaluation end with a wait for the device: the weights are there.
 void Trainer::save() {
   state_.log_lines = log_->lines();
   setup_.checkpoints.write(state_, setup_.network.parameters(), moments_, setup_.keep_checkpoints);

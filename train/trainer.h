@@ -63,15 +63,23 @@ class Trainer {
   Outcome run();
 
  private:
-  struct Gradient {  // summed over the step's passes in the parameters
-    double loss = 0, norm = 0;
+  // An optimizer step's texts as the network takes them.
+  struct Batches {
+    struct Part {  // goes through the network at a time
+      TextBatch batch;
+      std::vector<int32_t> labels;
+    };
+    std::vector<Part> parts;
+    float total_weight = 0;
     int64_t tokens = 0;
   };
   std::vector<Step> plan(int64_t epoch) const;
-  void run_step(const Step& texts);
-  Gradient compute_gradient(const Step& texts);
-  double forward_backward(const TextBatch& batch, std::span<const int32_t> labels, float total_weight);
+  Batches make_batches(const Step& texts) const;
+  void run_step(const Batches& batches, const std::function<void()>& meanwhile);
+  void compute_gradient(const Batches& batches);
+  void forward_backward(const Batches::Part& part, float total_weight, Span loss);
   void update(double lr);
+  std::vector<float> to_host(CSpan values);
   void require_finite(const char* what, double value) const;
   bool evaluate();  // false: interrupted, nothing is changed
   void judge(const Metrics& metrics);
@@ -83,7 +91,8 @@ class Trainer {
   int64_t total_steps_ = 0;
   Schedule schedule_;
   Moments moments_;
-  Tensor norm_;  // of the step's gradient, on the device
+  // Of the step, on the device: the gradient's norm, and behind it each part's share of the loss.
+  Tensor numbers_;
   TrainingState state_;
   std::unique_ptr<RunLog> log_;       // while run() runs
   std::optional<double> shown_loss_;  // on the progress bar

@@ -80,6 +80,19 @@ Tensor Tensor::zeros(DType dtype, int64_t rows, int64_t cols, Device device) {
   return tensor;
 }
 
+void copy(Span to, CSpan from) {
+  AID_CHECK(to.dtype == from.dtype && to.size() == from.size() && to.contiguous() && from.contiguous(),
+            "copy: ", from.size(), " ", name_of(from.dtype), " into ", to.size(), " ", name_of(to.dtype),
+            "; expected as many, both in one piece");
+  if (to.empty() || from.empty()) return;
+  const auto bytes = static_cast<size_t>(to.bytes());
+  if (to.device == Device::cuda || from.device == Device::cuda) {
+    cuda::copy(to.data, from.data, bytes);
+  } else {
+    std::memcpy(to.data, from.data, bytes);
+  }
+}
+
 Span Arena::take(DType dtype, int64_t rows, int64_t cols) {
   AID_CHECK(rows >= 0 && cols >= 0, "arena: ", rows, " x ", cols);
   const size_t bytes = round_up(std::max<size_t>(static_cast<size_t>(rows * cols) * size_of(dtype), 1),

@@ -57,6 +57,10 @@ class Tensor {
   Span span_;
 };
 
+// Between any two memories of the same size, each in one piece; done when it returns. What is queued on a stream is not
+// waited for: synchronize() it first.
+void copy(Span to, CSpan from);
+
 // Not thread-safe: one arena belongs to one stream.
 class Arena {
  public:

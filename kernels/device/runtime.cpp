@@ -67,6 +67,10 @@ void clear(void* data, size_t bytes) {
   check(cudaStreamSynchronize(nullptr), "cudaStreamSynchronize");
 }
 
+void copy(void* to, const void* from, size_t bytes) {
+  check(cudaMemcpy(to, from, bytes, cudaMemcpyDefault), "cudaMemcpy");
+}
+
 void* allocate_pinned(size_t bytes) {
   void* data = nullptr;
   check(cudaHostAlloc(&data, bytes, cudaHostAllocDefault), "cudaHostAlloc");
@@ -143,6 +147,7 @@ std::string unavailable() { return kWithout; }
 void* allocate(size_t, CUstream_st*) { refuse(); }
 void release(void*, CUstream_st*) noexcept {}
 void clear(void*, size_t) { refuse(); }
+void copy(void*, const void*, size_t) { refuse(); }
 void* allocate_pinned(size_t) { refuse(); }
 void release_pinned(void*) noexcept {}
 

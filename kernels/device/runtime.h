@@ -30,6 +30,8 @@ std::string unavailable();
 void* allocate(size_t bytes, CUstream_st* stream);
 void release(void* data, CUstream_st* stream) noexcept;
 void clear(void* data, size_t bytes);  // all bits zero, done when it returns
+// Between the device's and the host's memory, done when it returns; streams are not waited for.
+void copy(void* to, const void* from, size_t bytes);
 // Memory of the host that the device copies from and to without the driver's own staging.
 void* allocate_pinned(size_t bytes);
 void release_pinned(void* data) noexcept;

@@ -28,13 +28,5 @@ TEST(TextBatch, SplitsBySequences) {
   EXPECT_EQ(parts[2].sequence_ids, std::vector<int32_t>{3});
 }
 
-TEST(TextBatch, ATextsLogitsAreTheMeanOfItsSequences) {
-  const TextBatch batch = make_batch(kTexts, std::vector<int32_t>{0, 1, 2}, 0);
-  const std::vector<float> logits{1, 2, 3, 4, 5, 8, 7, 9};
-  EXPECT_EQ(pool_logits(matrix(logits.data(), 4, 2), batch), (std::vector<float>{1, 2, 4, 6, 7, 9}));
-  const std::vector<float> gradient{1, 2, 4, 6, 7, 9};
-  EXPECT_EQ(unpool_gradient(matrix(gradient.data(), 3, 2), batch), (std::vector<float>{1, 2, 2, 3, 2, 3, 7, 9}));
-}
-
 }  // namespace
 }  // namespace aid::train
