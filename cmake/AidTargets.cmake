@@ -12,10 +12,14 @@ if(AID_SANITIZE)
   target_link_options(aid_flags INTERFACE -fsanitize=${AID_SANITIZE})
 endif()
 
-# aid_library(NAME LIBRARIES...): every .cpp of this folder, less the per-target CPU kernels.
+# aid_library(NAME LIBRARIES...): every .cpp of this folder, less the per-target CPU kernels and, without CUDA, the users of
+# its libraries (*_lib.cpp).
 function(aid_library name)
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS *.cpp)
   list(FILTER sources EXCLUDE REGEX "_cpu\\.cpp$")
+  if(NOT AID_CUDA)
+    list(FILTER sources EXCLUDE REGEX "_lib\\.cpp$")
+  endif()
   add_library(${name} STATIC ${sources})
   target_link_libraries(${name} PUBLIC aid_flags ${ARGN})
 endfunction()
@@ -57,14 +61,19 @@ function(aid_cuda_kernels name)
 endfunction()
 
 # aid_test(NAME LIBRARIES...): every *_test.cpp below this folder in one GoogleTest program. Suites named Shared* read
-# AID_SHARED_DIR: they carry the label `shared` and are left out where it is missing.
+# AID_SHARED_DIR: they carry the label `shared` and are left out where it is missing. A second program of the same tests,
+# NAME_cuda_test, is linked with the software GPU in place of aid_cudart; to ctest its tests are cuda.SUITE.TEST.
 function(aid_test name)
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS *.cpp)
   add_executable(${name} ${sources})
   target_link_libraries(${name} PRIVATE aid_flags ${ARGN} GTest::gtest_main)
   target_compile_definitions(${name} PRIVATE AID_SOURCE_DIR="${CMAKE_SOURCE_DIR}" AID_SHARED_DIR="${AID_SHARED_DIR}"
     AID_PROGRAM="${CMAKE_BINARY_DIR}/aid")
-  gtest_discover_tests(${name} TEST_FILTER -Shared* DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 600)
+  set(prefix)
+  if(name MATCHES "_cuda_test$")
+    set(prefix TEST_PREFIX cuda.)
+  endif()
+  gtest_discover_tests(${name} ${prefix} TEST_FILTER -Shared* DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 600)
   if(EXISTS ${AID_SHARED_DIR})
     gtest_discover_tests(${name} TEST_FILTER Shared* DISCOVERY_MODE PRE_TEST TEST_LIST ${name}_shared
       PROPERTIES LABELS shared TIMEOUT 900)

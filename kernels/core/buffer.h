@@ -32,8 +32,8 @@ class Buffer {
 
  private:
   struct Free {
-    Memory memory = Memory::host;
-    CUstream_st* stream = nullptr;
+    Memory memory;
+    CUstream_st* stream;
     void operator()(void* data) const;
   };
   std::unique_ptr<void, Free> data_;

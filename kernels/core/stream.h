@@ -63,6 +63,12 @@ class Stream {
   Profiler* profiler_ = nullptr;
 };
 
+// The same for an op whose CPU side is one for all instruction sets.
+template <class Function>
+Function* select(const Stream& s, Function* cpu, std::type_identity_t<Function>* cuda) {
+  return s.device() == Device::cuda ? cuda : cpu;
+}
+
 // Takes back what is taken of a stream's arena while it lives. On a GPU too: the stream's order keeps the next user of
 // that memory behind the kernels that were queued before.
 class Scratch {
@@ -89,9 +95,10 @@ int available_cores();
 
 // The kernel for the stream's target. Called with one function per target, in the order of Target:
 //   select(s, cpu_avx2::f, cpu_avx512::f, cpu_avx512_bf16::f, AID_CUDA_KERNEL(f))(s, args);
+// The last is left out by what only the CPU side of an op calls.
 template <class Function>
 Function* select(const Stream& s, Function* avx2, Function* avx512, Function* avx512_bf16,
-                 std::type_identity_t<Function>* cuda) {
+                 std::type_identity_t<Function>* cuda = nullptr) {
   switch (s.target()) {
     case Target::cuda:
       return cuda;

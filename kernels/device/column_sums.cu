@@ -84,7 +84,8 @@ void add_column_sums(Stream& s, const ColumnSums& a) {
   if (a.x.rows <= kMostInOnePass) return sum(s, to, a.x, a.x.rows);
   const Scratch scratch(s);
   const Span partial = s.arena().take(DType::f32, blocks_for(a.x.rows, kRowsOfChunk), a.x.cols);
-  sum(s, {.partial = static_cast<float*>(partial.data)}, a.x, kRowsOfChunk);
+  sum(s, {.first = nullptr, .second = nullptr, .partial = static_cast<float*>(partial.data), .first_cols = 0}, a.x,
+      kRowsOfChunk);
   add_column_sums(s, {.first = a.first, .second = a.second, .x = partial});
 }
 

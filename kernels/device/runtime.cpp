@@ -14,7 +14,7 @@ namespace aid::cuda {
 namespace {
 
 // A copy of more than this goes around the staging memory, which should not grow to a model's size.
-constexpr size_t kMostStaged = size_t{16} << 20;
+constexpr size_t kMostStaged = size_t{1} << 20;
 
 void check(cudaError_t error, const char* call) {
   if (error == cudaSuccess) return;
@@ -96,15 +96,15 @@ Queue::~Queue() {
 }
 
 const void* Queue::upload(void* to, const void* host, size_t bytes) {
-  const void* from = host;
-  if (bytes <= kMostStaged) {
-    const Span staged = staging_[current_].memory.take(DType::i8, static_cast<int64_t>(bytes));
-    std::memcpy(staged.data, host, bytes);
-    from = staged.data;
+  if (bytes > kMostStaged) {
+    // Of pageable memory the call returns only when the driver has copied it.
+    check(cudaMemcpyAsync(to, host, bytes, cudaMemcpyHostToDevice, stream_), "cudaMemcpyAsync to the device");
+    return nullptr;
   }
-  // Of pageable memory the call returns only when the driver has copied it.
-  check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, stream_), "cudaMemcpyAsync to the device");
-  return from;
+  const Span staged = staging_[current_].memory.take(DType::i8, static_cast<int64_t>(bytes));
+  std::memcpy(staged.data, host, bytes);
+  check(cudaMemcpyAsync(to, staged.data, bytes, cudaMemcpyHostToDevice, stream_), "cudaMemcpyAsync to the device");
+  return staged.data;
 }
 
 void Queue::download(void* host, const void* from, size_t bytes) {

@@ -46,7 +46,8 @@ class Queue {
 
   CUstream_st* stream() const { return stream_; }
 
-  // Queues a copy to the device. Returns the host's copy of the data, which stays until the release() after next.
+  // Queues a copy to the device. Returns the host's copy of the data, which stays until the release() after next; null
+  // for large data (more than 1 MiB), of which there is none.
   const void* upload(void* to, const void* host, size_t bytes);
   // Queues a copy to the host, which has it after synchronize().
   void download(void* host, const void* from, size_t bytes);

@@ -84,7 +84,7 @@ void attention_forward(Stream& s, const AttentionForward& a) {
                             .flops = 2 * product_flops(a)});
   run_tasks(s, a, shape,
             *select(s, &cpu_avx2::attention_forward_task, &cpu_avx512::attention_forward_task,
-                    &cpu_avx512_bf16::attention_forward_task, nullptr));
+                    &cpu_avx512_bf16::attention_forward_task));
 }
 
 void attention_backward(Stream& s, const AttentionBackward& a) {
@@ -100,7 +100,7 @@ void attention_backward(Stream& s, const AttentionBackward& a) {
       {.op = kOp, .bytes = 4 * (a.q.bytes() + a.k.bytes()) + a.lse.bytes(), .flops = 5 * product_flops(a)});
   run_tasks(s, a, shape,
             *select(s, &cpu_avx2::attention_backward_task, &cpu_avx512::attention_backward_task,
-                    &cpu_avx512_bf16::attention_backward_task, nullptr));
+                    &cpu_avx512_bf16::attention_backward_task));
 }
 
 }  // namespace aid
