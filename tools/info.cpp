@@ -2,6 +2,7 @@
 #include <memory>
 
 #include "kernels/core/stream.h"
+#include "kernels/device/runtime.h"
 #include "tokenizer/tokenizer.h"
 #include "tools/commands.h"
 #include "train/classifier.h"
@@ -23,10 +24,11 @@ std::string joined(const std::vector<std::string>& parts) {
 void print_program() {
   print("aid", train::program_version());
   const Stream stream;
-  print("device", "cpu (this build has no CUDA)");
+  const std::string why = cuda::unavailable();
+  print("device", why.empty() ? "cuda: " + cuda::device_description() : "cpu (" + why + ")");
   print("instruction set", std::string(name_of(stream.target())) + " (AID_ISA=avx2, avx512 or avx512_bf16 forces one)");
   print("cores", std::to_string(available_cores()));
-  print("precision", name_of(train::compute_type(train::Precision::best, stream)));
+  print("precision", name_of(why.empty() ? DType::bf16 : train::compute_type(train::Precision::best, stream)));
   for (const train::Library& library : train::libraries()) {
     print(library.name.c_str(), library.version + (library.file.empty() ? "" : "  " + library.file));
   }

@@ -2,22 +2,36 @@
 
 #include <cstdio>
 
+#include "kernels/device/runtime.h"
 #include "train/profile_report.h"
 
 namespace aid::tools {
 namespace {
 
-// There is only one device to choose in a build without CUDA.
+// A device that cannot be had is told at once, not after the data were read.
 std::string check_device(const std::string& device) {
   if (device == "auto" || device == "cpu") return "";
-  if (device == "cuda") return "cuda: this build computes on the CPU only; leave --device out";
-  return device + ": expected auto, cuda or cpu";
+  if (device != "cuda") return device + ": expected auto, cuda or cpu";
+  const std::string why = cuda::unavailable();
+  return why.empty() ? "" : "cuda: " + why + "; --device cpu works without one";
 }
 
 }  // namespace
 
+Stream::Options CommonOptions::stream() const {
+  const bool on_gpu =
+      device == DeviceChoice::cuda || (device == DeviceChoice::automatic && cuda::unavailable().empty());
+  return {.threads = threads, .target = on_gpu ? Target::cuda : default_target(), .deterministic = deterministic};
+}
+
 void add_common_options(CLI::App& app, CommonOptions& options) {
-  app.add_option("--device", "Where to compute: auto, cuda or cpu")
+  app.add_option_function<std::string>(
+         "--device",
+         [&options](const std::string& name) {
+           using enum DeviceChoice;
+           options.device = name == "cuda" ? cuda : name == "cpu" ? cpu : automatic;
+         },
+         "Where to compute; auto: cuda where there is a GPU that can, else cpu")
       ->check(check_device)
       ->type_name("{auto,cuda,cpu}")
       ->default_str("auto");
@@ -73,12 +87,13 @@ train::OpenOptions open_options(const CommonOptions& common, const ReadingOption
 }
 
 std::string describe(const Stream& stream, DType compute) {
+  if (stream.device() == Device::cuda) return "cuda (" + cuda::device_description() + "), " + name_of(compute);
   return std::string("cpu ") + name_of(stream.target()) + ", " + std::to_string(stream.threads()) +
          (stream.threads() == 1 ? " thread, " : " threads, ") + name_of(compute);
 }
 
 ProfileSession::ProfileSession(std::string trace_file, Stream& stream)
-    : trace_file_(std::move(trace_file)), stream_(stream) {
+    : trace_file_(std::move(trace_file)), stream_(stream), profiler_([&stream] { stream.synchronize(); }) {
   if (!trace_file_.empty()) stream_.set_profiler(&profiler_);
 }
 

@@ -12,14 +12,17 @@
 
 namespace aid::tools {
 
+enum class DeviceChoice : uint8_t { automatic, cuda, cpu };  // automatic: cuda where there is one
+
 struct CommonOptions {
+  DeviceChoice device = DeviceChoice::automatic;
   train::Precision precision = train::Precision::best;
   int threads = 0;
   bool deterministic = false;
   bool quiet = false;
   std::string profile;  // file of the trace, or empty
 
-  Stream::Options stream() const { return {.threads = threads, .deterministic = deterministic}; }
+  Stream::Options stream() const;
   train::Progress::Style progress_style() const {
     return quiet ? train::Progress::Style::quiet : train::Progress::style_of_stderr();
   }
@@ -38,7 +41,7 @@ void add_reading_options(CLI::App& app, ReadingOptions& options);
 
 train::OpenOptions open_options(const CommonOptions& common, const ReadingOptions& reading);
 
-// "cpu avx512_bf16, 2 threads, bf16"
+// "cpu avx512_bf16, 2 threads, bf16", "cuda (NVIDIA A100-SXM4-80GB, ...), bf16"
 std::string describe(const Stream& stream, DType compute);
 
 // Profiles a stream for as long as it lives, where a file was asked for.

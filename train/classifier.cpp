@@ -13,7 +13,7 @@ DType compute_type(Precision precision, const Stream& stream) {
     case Precision::best:
       break;
   }
-  return stream.target() == Target::cpu_avx512_bf16 ? DType::bf16 : DType::f32;
+  return stream.target() >= Target::cpu_avx512_bf16 ? DType::bf16 : DType::f32;
 }
 
 std::unique_ptr<Classifier> open_classifier(const std::filesystem::path& folder, const OpenOptions& options) {

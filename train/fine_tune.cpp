@@ -225,9 +225,11 @@ FineTuneResult fine_tune(Stream& s, const FineTuneOptions& given, Progress& prog
   Data data = read_data(options, s.team(), progress);
   options.recipe.class_weights = class_weights(options.class_weighting, data.train);
   const DType compute = compute_type(options.precision, s);
-  HfModel model = open_for_training(
-      options.model,
-      {.labels = data.train.labels, .compute = compute, .seed = options.recipe.seed, .from = options.start});
+  HfModel model = open_for_training(options.model, {.labels = data.train.labels,
+                                                    .compute = compute,
+                                                    .device = s.device(),
+                                                    .seed = options.recipe.seed,
+                                                    .from = options.start});
   for (const std::string& note : model.notes) progress.note(note);
   tell_unknown(tokenizer, data.train, s.threads(), progress);
   RunRecord record = make_record(options, data, compute);

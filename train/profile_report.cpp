@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <cstring>
 #include <map>
 #include <vector>
 
 #include "io/file.h"
+#include "kernels/elements/cast.h"
 #include "kernels/matrix/linear.h"
 
 namespace aid::train {
@@ -73,14 +73,13 @@ std::string quoted(const char* text) { return "\"" + std::string(text) + "\""; }
 MachinePeak measure_machine_peak(Stream& s, DType compute) {
   constexpr int64_t kBytes = int64_t{128} << 20;  // several times any cache
   constexpr int kRepeats = 5;
-  const Buffer from = Buffer::zeroed(kBytes), to = Buffer::zeroed(kBytes);
+  const Tensor from = Tensor::zeros(DType::f32, 1, kBytes / 4, s.device());
+  const Tensor to = Tensor::zeros(DType::f32, 1, kBytes / 4, s.device());
   double best_seconds = 1e30;
   for (int i = 0; i < kRepeats; ++i) {
     const auto begin = std::chrono::steady_clock::now();
-    s.team().ranges(kBytes, 4096, [&](int64_t first, int64_t last) {
-      std::memcpy(static_cast<std::byte*>(to.data()) + first, static_cast<const std::byte*>(from.data()) + first,
-                  static_cast<size_t>(last - first));
-    });
+    cast(s, {.y = to, .x = from});
+    s.synchronize();
     best_seconds =
         std::min(best_seconds, std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
   }

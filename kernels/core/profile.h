@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -17,7 +18,13 @@ struct ProfileEvent {
 
 class Profiler {
  public:
-  Profiler() : start_(std::chrono::steady_clock::now()) {}
+  // wait: returns when what was queued has been done, so that an op's time is its own; for a GPU, whose ops otherwise
+  // return at once.
+  explicit Profiler(std::function<void()> wait = nullptr)
+      : start_(std::chrono::steady_clock::now()), wait_(std::move(wait)) {}
+  void wait() const {
+    if (wait_) wait_();
+  }
   int64_t now_ns() const {
     return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - start_).count();
   }
@@ -26,6 +33,7 @@ class Profiler {
 
  private:
   std::chrono::steady_clock::time_point start_;
+  std::function<void()> wait_;
   std::vector<ProfileEvent> events_;
 };
 
@@ -37,10 +45,13 @@ struct ProfileWork {
 class ProfileScope {
  public:
   ProfileScope(Profiler* profiler, const ProfileWork& work) : profiler_(profiler), work_(work) {
-    if (profiler_ != nullptr) begin_ns_ = profiler_->now_ns();
+    if (profiler_ == nullptr) return;
+    profiler_->wait();
+    begin_ns_ = profiler_->now_ns();
   }
   ~ProfileScope() {
     if (profiler_ == nullptr) return;
+    profiler_->wait();
     profiler_->add({work_.op, begin_ns_, profiler_->now_ns(), work_.bytes, work_.flops});
   }
   ProfileScope(const ProfileScope&) = delete;

@@ -42,6 +42,13 @@ std::string unavailable() {
          "; expected 8.0 (Ampere) or above";
 }
 
+std::string device_description() {
+  cudaDeviceProp properties;
+  check(cudaGetDeviceProperties(&properties, 0), "cudaGetDeviceProperties");
+  return std::string(properties.name) + ", compute capability " + std::to_string(properties.major) + "." +
+         std::to_string(properties.minor) + ", " + megabytes(properties.totalGlobalMem);
+}
+
 void* allocate(size_t bytes, CUstream_st* stream) {
   void* data = nullptr;
   const cudaError_t error = stream != nullptr ? cudaMallocAsync(&data, bytes, stream) : cudaMalloc(&data, bytes);
@@ -144,6 +151,7 @@ constexpr const char* kWithout = "this program was built without the CUDA toolki
 }  // namespace
 
 std::string unavailable() { return kWithout; }
+std::string device_description() { refuse(); }
 void* allocate(size_t, CUstream_st*) { refuse(); }
 void release(void*, CUstream_st*) noexcept {}
 void clear(void*, size_t) { refuse(); }

@@ -25,6 +25,9 @@ namespace cuda {
 // Why no CUDA device can be used, in one line; empty when one can.
 std::string unavailable();
 
+// The device that is used: "NVIDIA A100-SXM4-80GB, compute capability 8.0, 81154 MiB".
+std::string device_description();
+
 // Device memory. With a stream, the allocation is ordered in it. Throws CudaError that says how much was asked for and
 // how much there is.
 void* allocate(size_t bytes, CUstream_st* stream);
