@@ -31,6 +31,7 @@ struct Launch {
 
 struct Barrier {
   u32 arrived = 0;
+  u32 needed = 0;  // threads, if the instruction says; 0: all of the block
 };
 
 // One host thread's block; used again for block after block.
@@ -67,14 +68,13 @@ struct Block {
   void start(u64 index);
   void fill_uniforms();
   void fill_per_warp();
-  bool run_warp(Warp&, u64 budget);
-  void step_collective(Warp&, const Instruction&, u32 pc, u32 mask);
-  void try_collective(Warp&, const Instruction&, u32 pc, u32 wanted);
+  void run_warp(Warp&);
+  void exit_lanes(Warp&, u32 mask);
+  void check_mask(Warp&, const Instruction&, u32 lane);
+  void wait_at_collective(Warp&, const Instruction&, u32 pc, u32 mask);
   void wait_at_barrier(Warp&, const Instruction&, u32 pc, u32 mask);
   void try_barrier(u32 id);
-  void exit_lanes(Warp&, u32 mask, u32 pc);
   [[noreturn]] void report_deadlock();
-  void count(const Instruction&, u32 pc);
 
   std::mt19937_64 random_;
 };

@@ -33,7 +33,7 @@ void fault(const Warp& w, const Instruction& i, u32 lane, Kind kind, std::string
   Report r = make_report(w, i, lane, kind, std::move(text));
   std::string line = r.str();
   add_report(std::move(r));
-  throw Fault{std::move(line)};
+  throw Fault{kind, std::move(line)};
 }
 
 std::string describe_shared(const Block& block, u64 offset) {
@@ -131,7 +131,7 @@ void report_race(const Warp& w, const Instruction& i, u32 lane, Access access, c
           : other_reads  ? "read"
                          : "write")
       << " by thread " << other.thread();
-  if (!same_block) out << " of block " << other.serial() - block.launch.first_serial << " (in the order of starting)";
+  if (!same_block) out << " of block " << other.serial() - block.launch.first_serial;
   if (other_at < block.kernel.code.size()) {
     const Instruction& there = block.kernel.code[other_at];
     const auto file = block.kernel.files.find(there.place.file);

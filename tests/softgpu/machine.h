@@ -99,7 +99,7 @@ enum class Special : u8 {
   dynamic_smem_size,
   total_smem_size,
 };
-inline bool per_warp(Special s) { return s <= Special::lanemask_ge; }
+inline bool differs_between_threads(Special s) { return s <= Special::lanemask_ge; }
 
 struct Kernel {
   KernelAttributes attributes;
@@ -118,6 +118,7 @@ struct Kernel {
 
 // Ends the launch; its report is already made.
 struct Fault {
+  Kind kind;
   std::string text;
 };
 
@@ -147,6 +148,7 @@ struct Warp {
   std::vector<CopyInFlight> copies[32];
   u32 groups[32] = {};  // cp.async groups committed
   u32 with_copies = 0;  // lanes
+  u64 steps = 0;        // instructions so far
 
   u64* row(Row r) const { return banks[r >> 30] + (r & 0x3fffffff); }
   u32& predicate(u32 index_of) { return predicates[index_of]; }
