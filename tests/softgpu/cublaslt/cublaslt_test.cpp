@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstring>
 #include <random>
+#include <utility>
 
 #include "tests/softgpu/runtime/fixture.h"
 
@@ -345,7 +346,6 @@ TEST_F(CublasLt, TransposedLeadingDimension) {
   ASSERT_FALSE(reports().empty());
   EXPECT_EQ(reports()[0].kind, Kind::out_of_bounds) << reports_text();
   clear_reports();
-  reset_runtime();
 }
 
 // Planted: A and B not transposed as their shapes need.
@@ -386,33 +386,29 @@ TEST_F(CublasLt, BiasAlongTheWrongSide) {
   ASSERT_FALSE(reports().empty());
   EXPECT_EQ(reports()[0].kind, Kind::out_of_bounds) << reports_text();
   clear_reports();
-  reset_runtime();
 }
 
-// Planted: host memory as a matrix, and a matrix that nothing wrote.
-TEST_F(CublasLt, OperandsThatAreNotThere) {
-  {
-    Operand a(CUDA_R_32F, 4, 4), b(CUDA_R_32F, 4, 4), d(CUDA_R_32F, 4, 4);
-    EXPECT_EQ(multiply(a.fill(1), b, d), CUBLAS_STATUS_SUCCESS);
-    EXPECT_EQ(cudaDeviceSynchronize(), cudaErrorIllegalAddress);
-    ASSERT_FALSE(reports().empty());
-    EXPECT_EQ(reports()[0].kind, Kind::uninitialised) << reports_text();
-    reset_runtime();
-    clear_reports();
-    a.device = b.device = d.device = nullptr;
-  }
+// Planted: a matrix that nothing wrote.
+TEST_F(CublasLt, AnOperandThatNothingWrote) {
+  Operand a(CUDA_R_32F, 4, 4), b(CUDA_R_32F, 4, 4), d(CUDA_R_32F, 4, 4);
+  EXPECT_EQ(multiply(a.fill(1), b, d), CUBLAS_STATUS_SUCCESS);
+  EXPECT_EQ(cudaDeviceSynchronize(), cudaErrorIllegalAddress);
+  ASSERT_FALSE(reports().empty());
+  EXPECT_EQ(reports()[0].kind, Kind::uninitialised) << reports_text();
+  clear_reports();
+}
+
+// Planted: host memory as a matrix.
+TEST_F(CublasLt, AnOperandInHostMemory) {
   Operand a(CUDA_R_32F, 4, 4), b(CUDA_R_32F, 4, 4), d(CUDA_R_32F, 4, 4);
   a.fill(1), b.fill(2);
-  void* device = a.device;
-  a.device = a.host.data();
+  void* const device = std::exchange(a.device, a.host.data());
   EXPECT_EQ(multiply(a, b, d), CUBLAS_STATUS_SUCCESS);
   a.device = device;
   EXPECT_EQ(cudaDeviceSynchronize(), cudaErrorIllegalAddress);
   ASSERT_FALSE(reports().empty());
   EXPECT_EQ(reports()[0].kind, Kind::host_pointer) << reports_text();
-  reset_runtime();
   clear_reports();
-  a.device = b.device = d.device = nullptr;
 }
 
 TEST_F(CublasLt, RunsInItsStreamsOrderAndFailsOnPurpose) {

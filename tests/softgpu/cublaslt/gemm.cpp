@@ -57,24 +57,28 @@ double gelu_derivative(double x) {
 
 template <class F>
 void in_parallel(int64_t count, const F& body) {
-  const int64_t threads = std::clamp<int64_t>(std::min<int64_t>(std::thread::hardware_concurrency(), count / 8), 1, 16);
+  const int64_t threads = std::clamp<int64_t>(std::min<int64_t>(std::thread::hardware_concurrency(), count / 4), 1, 16);
   std::vector<std::jthread> team;
   for (int64_t t = 1; t < threads; ++t)
     team.emplace_back([&, t] { body(count * t / threads, count * (t + 1) / threads); });
   body(0, count / threads);
 }
 
-// sum[0..m) of four columns += a[0..m) times four numbers. The compiler's vectors change no result: each element is its
+constexpr int64_t kRows = 32, kCols = 4;  // of D, whose sums fit into registers
+
+// sum [kCols][kRows] = a [k][kRows] times b [k][kCols]. The compiler's vectors change no result: each element is its
 // own sum.
-__attribute__((target_clones("avx512f", "avx2", "default"))) void add_column(double* __restrict sum,
-                                                                             const double* __restrict a, int64_t m,
-                                                                             double b0, double b1, double b2,
-                                                                             double b3) {
-  for (int64_t i = 0; i < m; ++i) {
-    sum[i] += a[i] * b0;
-    sum[m + i] += a[i] * b1;
-    sum[2 * m + i] += a[i] * b2;
-    sum[3 * m + i] += a[i] * b3;
+__attribute__((target_clones("avx512f", "avx2", "default"))) void multiply_tile(double* __restrict sum,
+                                                                                const double* __restrict a,
+                                                                                const double* __restrict b, int64_t k) {
+  double total[kCols][kRows] = {};
+  for (int64_t p = 0; p < k; ++p) {
+    for (int64_t j = 0; j < kCols; ++j) {
+      for (int64_t i = 0; i < kRows; ++i) total[j][i] += a[p * kRows + i] * b[p * kCols + j];
+    }
+  }
+  for (int64_t j = 0; j < kCols; ++j) {
+    for (int64_t i = 0; i < kRows; ++i) sum[j * kRows + i] = total[j][i];
   }
 }
 
@@ -173,33 +177,40 @@ bool is_relu(cublasLtEpilogue_t e) { return e & (CUBLASLT_EPILOGUE_RELU | 8); }
 
 void run(const Gemm& g) {
   const int64_t m = g.d.rows, n = g.d.cols, k = g.a.cols;
-  std::vector<double> a(static_cast<size_t>(m * k));  // by columns
-  in_parallel(k, [&](int64_t first, int64_t last) {
-    for (int64_t p = first; p < last; ++p) {
-      for (int64_t i = 0; i < m; ++i) {
-        a[static_cast<size_t>(p * m + i)] =
-            round_input(load(g.a.data, g.a.type, i * g.a.row_step + p * g.a.col_step), g.compute);
+  const auto element = [&g](const Matrix& x, int64_t row, int64_t col) {
+    return round_input(load(x.data, x.type, row * x.row_step + col * x.col_step), g.compute);
+  };
+  const int64_t row_tiles = (m + kRows - 1) / kRows, col_tiles = (n + kCols - 1) / kCols;
+  std::vector<double> a(static_cast<size_t>(row_tiles * k * kRows));  // [row_tiles][k][kRows], zero beyond m
+  in_parallel(row_tiles, [&](int64_t first, int64_t last) {
+    for (int64_t tile = first; tile < last; ++tile) {
+      for (int64_t p = 0; p < k; ++p) {
+        double* to = a.data() + (tile * k + p) * kRows;
+        for (int64_t i = 0; i < std::min(kRows, m - tile * kRows); ++i) to[i] = element(g.a, tile * kRows + i, p);
       }
     }
   });
-  const auto b = [&](int64_t p, int64_t j) {
-    return j < n ? round_input(load(g.b.data, g.b.type, p * g.b.row_step + j * g.b.col_step), g.compute) : 0.0;
-  };
-  std::vector<double> result(is_backward(g.epilogue) && has_bias_gradient(g.epilogue) ? static_cast<size_t>(m * n) : 0);
-  const int64_t groups = (n + 3) / 4;
-  in_parallel(groups, [&](int64_t first, int64_t last) {
-    std::vector<double> sum(static_cast<size_t>(4 * m));
-    for (int64_t j = 4 * first; j < 4 * last; j += 4) {
-      std::fill(sum.begin(), sum.end(), 0.0);
-      for (int64_t p = 0; p < k; ++p)
-        add_column(sum.data(), a.data() + p * m, m, b(p, j), b(p, j + 1), b(p, j + 2), b(p, j + 3));
-      for (int64_t c = j; c < std::min(j + 4, n); ++c) {
-        for (int64_t i = 0; i < m; ++i) {
-          double value = g.alpha * round_sum(sum[static_cast<size_t>((c - j) * m + i)], g.compute);
-          if (g.beta != 0) value += g.beta * load(g.c.data, g.c.type, i * g.c.row_step + c * g.c.col_step);
-          value = finish(g, round_sum(value, g.compute), i, c);
-          store(g.d.data, g.d.type, i * g.d.row_step + c * g.d.col_step, value);
-          if (!result.empty()) result[static_cast<size_t>(c * m + i)] = value;
+  const bool reduces_result = is_backward(g.epilogue) && has_bias_gradient(g.epilogue);
+  std::vector<double> result(reduces_result ? static_cast<size_t>(m * n) : 0);
+  in_parallel(col_tiles, [&](int64_t first, int64_t last) {
+    std::vector<double> b(static_cast<size_t>(k * kCols));
+    double sum[kCols * kRows];
+    for (int64_t tile = first; tile < last; ++tile) {
+      const int64_t cols = std::min(kCols, n - tile * kCols);
+      for (int64_t p = 0; p < k; ++p) {
+        for (int64_t j = 0; j < cols; ++j) b[static_cast<size_t>(p * kCols + j)] = element(g.b, p, tile * kCols + j);
+      }
+      for (int64_t block = 0; block < row_tiles; ++block) {
+        multiply_tile(sum, a.data() + block * k * kRows, b.data(), k);
+        for (int64_t j = 0; j < cols; ++j) {
+          for (int64_t i = 0; i < std::min(kRows, m - block * kRows); ++i) {
+            const int64_t row = block * kRows + i, col = tile * kCols + j;
+            double value = g.alpha * round_sum(sum[j * kRows + i], g.compute);
+            if (g.beta != 0) value += g.beta * load(g.c.data, g.c.type, row * g.c.row_step + col * g.c.col_step);
+            value = finish(g, round_sum(value, g.compute), row, col);
+            store(g.d.data, g.d.type, row * g.d.row_step + col * g.d.col_step, value);
+            if (reduces_result) result[static_cast<size_t>(col * m + row)] = value;
+          }
         }
       }
     }
@@ -208,10 +219,10 @@ void run(const Gemm& g) {
   const bool of_b = g.epilogue == CUBLASLT_EPILOGUE_BGRADB;
   for (int64_t i = 0; i < (of_b ? n : m); ++i) {
     double sum = 0;
-    if (!result.empty()) {
+    if (reduces_result) {
       for (int64_t c = 0; c < n; ++c) sum += result[static_cast<size_t>(c * m + i)];
     } else {
-      for (int64_t p = 0; p < k; ++p) sum += of_b ? b(p, i) : a[static_cast<size_t>(p * m + i)];
+      for (int64_t p = 0; p < k; ++p) sum += of_b ? element(g.b, p, i) : element(g.a, i, p);
     }
     store(g.bias, g.bias_type, i, sum);
   }
