@@ -36,11 +36,14 @@ struct LineCounters {
   uint64_t global_requests = 0, global_sectors = 0, global_ideal_sectors = 0;  // 32 bytes each
   uint64_t shared_requests = 0, shared_passes = 0, shared_ideal_passes = 0;
   uint64_t global_read_bytes = 0, global_written_bytes = 0;
+
+  LineCounters& operator+=(const LineCounters&);
 };
 
 struct LaunchResult {
   bool ok = true;
-  std::string error;                                          // of the first report that ended the launch
+  Kind kind{};                                                // if not ok: of the report that ended the launch
+  std::string error;  // and its text
   uint64_t instructions = 0;                                  // PTX instructions of threads
   std::map<std::pair<std::string, int>, LineCounters> lines;  // by source file and line
 };
