@@ -3,17 +3,23 @@
 
 add_library(aid_flags INTERFACE)
 target_include_directories(aid_flags INTERFACE ${CMAKE_SOURCE_DIR})
-target_compile_options(aid_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wno-missing-field-initializers
-  $<$<BOOL:${AID_WERROR}>:-Werror>)
+set(warnings -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wno-missing-field-initializers)
+target_compile_options(aid_flags INTERFACE "$<$<COMPILE_LANGUAGE:CXX>:${warnings}>"
+  $<$<AND:$<BOOL:${AID_WERROR}>,$<COMPILE_LANGUAGE:CXX>>:-Werror>)
 if(AID_SANITIZE)
-  target_compile_options(aid_flags INTERFACE -fsanitize=${AID_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_compile_options(aid_flags INTERFACE
+    "$<$<COMPILE_LANGUAGE:CXX>:-fsanitize=${AID_SANITIZE};-fno-omit-frame-pointer;-fno-sanitize-recover=all>")
   target_link_options(aid_flags INTERFACE -fsanitize=${AID_SANITIZE})
 endif()
 
-# aid_library(NAME LIBRARIES...): every .cpp of this folder, less the per-target CPU kernels.
+# aid_library(NAME LIBRARIES...): every .cpp of this folder, less the per-target CPU kernels and, without CUDA, the users of
+# its libraries (*_lib.cpp).
 function(aid_library name)
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS *.cpp)
   list(FILTER sources EXCLUDE REGEX "_cpu\\.cpp$")
+  if(NOT AID_CUDA)
+    list(FILTER sources EXCLUDE REGEX "_lib\\.cpp$")
+  endif()
   add_library(${name} STATIC ${sources})
   target_link_libraries(${name} PUBLIC aid_flags ${ARGN})
 endfunction()
@@ -38,6 +44,23 @@ function(aid_cpu_kernels name)
   endforeach()
 endfunction()
 
+# Compiles every *.cu with nvcc and adds the objects to NAME; AID_CUDA tells the sources that there are kernels to pick.
+# -lineinfo and uncompressed PTX are for profilers and for the software GPU (tests/softgpu), which runs that PTX.
+function(aid_cuda_kernels name)
+  if(NOT AID_CUDA)
+    return()
+  endif()
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS *.cu)
+  target_sources(${name} PRIVATE ${sources})
+  target_compile_definitions(${name} PRIVATE AID_CUDA)
+  target_include_directories(${name} SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS})
+  # Optimised in debug builds too, as the CPU's kernels are.
+  set(flags -O3 -lineinfo --no-compress --expt-relaxed-constexpr
+    -Xcompiler=-Wall,-Wextra,-Wno-missing-field-initializers)
+  target_compile_options(${name} PRIVATE "$<$<COMPILE_LANGUAGE:CUDA>:${flags}>"
+    $<$<AND:$<BOOL:${AID_WERROR}>,$<COMPILE_LANGUAGE:CUDA>>:-Werror=all-warnings>)
+endfunction()
+
 # aid_test(NAME LIBRARIES...): every *_test.cpp below this folder in one GoogleTest program. Suites named Shared* read
 # AID_SHARED_DIR: they carry the label `shared` and are left out where it is missing.
 function(aid_test name)
@@ -46,9 +69,28 @@ function(aid_test name)
   target_link_libraries(${name} PRIVATE aid_flags ${ARGN} GTest::gtest_main)
   target_compile_definitions(${name} PRIVATE AID_SOURCE_DIR="${CMAKE_SOURCE_DIR}" AID_SHARED_DIR="${AID_SHARED_DIR}"
     AID_PROGRAM="${CMAKE_BINARY_DIR}/aid")
-  gtest_discover_tests(${name} TEST_FILTER -Shared* DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 600)
+  set(prefix)
+  if(name MATCHES "_cuda_test$")
+    set(prefix TEST_PREFIX cuda.)
+  endif()
+  gtest_discover_tests(${name} ${prefix} TEST_FILTER -Shared* DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 600)
   if(EXISTS ${AID_SHARED_DIR})
     gtest_discover_tests(${name} TEST_FILTER Shared* DISCOVERY_MODE PRE_TEST TEST_LIST ${name}_shared
       PROPERTIES LABELS shared TIMEOUT 900)
   endif()
+endfunction()
+
+# aid_cuda_test(NAME_cuda_test LIBRARIES...): the tests of this folder once more, with the software GPU in place of aid_cudart
+# and of cuBLASLt; to ctest they are cuda.SUITE.TEST. Whatever the software GPU reports fails the test (tests/softgpu_listener.cpp).
+function(aid_cuda_test name)
+  if(NOT TARGET softgpu_cudart)
+    return()
+  endif()
+  aid_test(${name} ${ARGN} softgpu_cudart)
+  target_sources(${name} PRIVATE ${CMAKE_SOURCE_DIR}/tests/softgpu_listener.cpp)
+  target_compile_definitions(${name} PRIVATE AID_TEST_SOFTGPU)
+  # RPATH, not RUNPATH: LD_LIBRARY_PATH may hold NVIDIA's own cuBLASLt.
+  set_target_properties(${name} PROPERTIES BUILD_RPATH ${CMAKE_BINARY_DIR}/softgpu)
+  target_link_options(${name} PRIVATE -Wl,--disable-new-dtags)
+  add_dependencies(${name} softgpu_cublaslt)
 endfunction()
