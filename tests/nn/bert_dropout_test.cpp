@@ -37,7 +37,7 @@ TEST_P(BertDropout, GradientsAreThoseOfTheMaskedModel) {
   std::vector<std::vector<float>> gradients;
   double largest = 0;
   for (const nn::Parameter& parameter : model.parameters()) {
-    gradients.push_back(test::floats_of(parameter.gradient));
+    gradients.push_back(test::floats_of(s_, parameter.gradient));
     largest = std::max(largest, test::norm(gradients.back()));
   }
   const auto loss_at = [&](nn::Parameter& parameter, const std::vector<float>& value,
@@ -64,7 +64,7 @@ TEST_P(BertDropout, GradientsAreThoseOfTheMaskedModel) {
     }
     double expected = 0;
     for (size_t k = 0; k < direction.size(); ++k) expected += static_cast<double>(gradients[i][k]) * direction[k];
-    const std::vector<float> value = test::floats_of(parameter.value);
+    const std::vector<float> value = test::floats_of(s_, parameter.value);
     const double near = loss_at(parameter, value, direction, kStep) - loss_at(parameter, value, direction, -kStep);
     const double far =
         loss_at(parameter, value, direction, 2 * kStep) - loss_at(parameter, value, direction, -2 * kStep);
@@ -78,7 +78,7 @@ TEST_P(BertDropout, MasksDependOnSeedStepAndSequenceAlone) {
   config.hidden_dropout = 0.3f;
   BertClassifier model = golden_.model(s_, DType::f32, Mode::training, config);
   nn::TokenBatch batch = golden_.batch(0);
-  const auto logits = [&](const DropoutKey& key) { return test::floats_of(model.forward_training(s_, batch, key)); };
+  const auto logits = [&](const DropoutKey& key) { return test::floats_of(s_, model.forward_training(s_, batch, key)); };
   const auto first = logits({.seed = 1, .step = 1});
   EXPECT_EQ(logits({.seed = 1, .step = 1}), first);
   EXPECT_NE(logits({.seed = 2, .step = 1}), first);
@@ -94,8 +94,8 @@ TEST_P(BertDropout, EverySiteDrops) {
     nn::BertConfig config = golden_.config();
     (site == 0 ? config.hidden_dropout : site == 1 ? config.attention_dropout : config.classifier_dropout) = 0.3f;
     BertClassifier model = golden_.model(s_, DType::f32, Mode::training, config);
-    const auto dropped = test::floats_of(model.forward_training(s_, golden_.batch(0), {.seed = 1, .step = 1}));
-    EXPECT_NE(dropped, test::floats_of(model.forward(s_, golden_.batch(0)))) << "site " << site;
+    const auto dropped = test::floats_of(s_, model.forward_training(s_, golden_.batch(0), {.seed = 1, .step = 1}));
+    EXPECT_NE(dropped, test::floats_of(s_, model.forward(s_, golden_.batch(0)))) << "site " << site;
   }
 }
 
@@ -106,10 +106,10 @@ TEST_P(BertDropout, ClassifierDropoutKeepsTheExpectation) {
   nn::BertConfig config = golden_.config();
   config.classifier_dropout = 0.4f;
   BertClassifier model = golden_.model(s_, DType::f32, Mode::training, config);
-  const auto expected = test::floats_of(model.forward(s_, golden_.batch(1)));
+  const auto expected = test::floats_of(s_, model.forward(s_, golden_.batch(1)));
   std::vector<double> sum(expected.size()), squares(expected.size());
   for (uint32_t draw = 0; draw < kDraws; ++draw) {
-    const auto drawn = test::floats_of(model.forward_training(s_, golden_.batch(1), {.seed = 3, .step = draw}));
+    const auto drawn = test::floats_of(s_, model.forward_training(s_, golden_.batch(1), {.seed = 3, .step = draw}));
     s_.release();
     for (size_t i = 0; i < drawn.size(); ++i) {
       sum[i] += drawn[i];

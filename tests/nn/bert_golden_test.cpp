@@ -45,7 +45,7 @@ TEST_P(BertGolden, Logits) {
     BertClassifier model = golden_.model(s, DType::f32, mode);
     for (int i = 0; i < 2; ++i) {
       const auto& expected = golden_.floats("logits/" + std::to_string(i));
-      expect_near(test::floats_of(model.forward(s, golden_.batch(i))), expected, 1e-5 * largest(expected), "logits");
+      expect_near(test::floats_of(s, model.forward(s, golden_.batch(i))), expected, 1e-5 * largest(expected), "logits");
       s.release();
     }
   }
@@ -65,7 +65,7 @@ TEST_P(BertGolden, LossAndEveryGradient) {
   for (const nn::Parameter& parameter : model.parameters()) {
     std::vector<float> expected(static_cast<size_t>(parameter.gradient.size()));
     if (parameter.trainable) expected = golden_.floats("gradient/" + parameter.name);
-    expect_near(test::floats_of(parameter.gradient), expected, kGradientTolerance * largest(expected) + kGradientFloor,
+    expect_near(test::floats_of(s, parameter.gradient), expected, kGradientTolerance * largest(expected) + kGradientFloor,
                 parameter.name);
   }
 }
@@ -116,7 +116,7 @@ TEST_P(BertGolden, Bf16LogitsNoWorseThanTwicePyTorch) {
   double ours = 0, theirs = 0;
   for (int i = 0; i < 2; ++i) {
     const auto& truth = golden_.floats("logits/" + std::to_string(i));
-    ours += std::pow(test::distance(test::floats_of(model.forward(s, golden_.batch(i))), truth), 2);
+    ours += std::pow(test::distance(test::floats_of(s, model.forward(s, golden_.batch(i))), truth), 2);
     theirs += std::pow(test::distance(golden_.floats("bf16_logits/" + std::to_string(i)), truth), 2);
   }
   RecordProperty("error_over_pytorch", std::to_string(std::sqrt(ours / theirs)));
@@ -131,7 +131,7 @@ TEST_P(BertGolden, Bf16GradientsNoWorseThanTwicePyTorch) {
   for (const nn::Parameter& parameter : model.parameters()) {
     if (!parameter.trainable) continue;
     const auto& truth = golden_.floats("gradient/" + parameter.name);
-    ours += std::pow(test::distance(test::floats_of(parameter.gradient), truth), 2);
+    ours += std::pow(test::distance(test::floats_of(s, parameter.gradient), truth), 2);
     theirs += std::pow(golden_.number("autocast_gradient_error/" + parameter.name) * test::norm(truth), 2);
   }
   RecordProperty("error_over_pytorch", std::to_string(std::sqrt(ours / theirs)));

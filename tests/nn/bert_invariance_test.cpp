@@ -38,9 +38,9 @@ TEST_P(BertInvariance, LogitsOfATextAloneAreThoseInABatch) {
   BertClassifier model = golden_.model(s, compute(), Mode::inference);
   const nn::TokenBatch batch = golden_.batch(0);
   const auto labels = static_cast<size_t>(golden_.config().labels);
-  const std::vector<float> together = test::floats_of(model.forward(s, batch));
+  const std::vector<float> together = test::floats_of(s, model.forward(s, batch));
   for (int i = 0; i < batch.sequences(); ++i) {
-    EXPECT_EQ(test::floats_of(model.forward(s, test::pick(batch, {i}))), row(together, static_cast<size_t>(i), labels))
+    EXPECT_EQ(test::floats_of(s, model.forward(s, test::pick(batch, {i}))), row(together, static_cast<size_t>(i), labels))
         << "text " << i;
     s.release();
   }
@@ -51,9 +51,9 @@ TEST_P(BertInvariance, DropoutOfATextIsTheSameInEveryPacking) {
   BertClassifier model = golden_.model(s, compute(), Mode::training, config_with_dropout());
   const nn::TokenBatch batch = golden_.batch(0);
   const auto labels = static_cast<size_t>(golden_.config().labels);
-  const std::vector<float> together = test::floats_of(model.forward_training(s, batch, kKey));
+  const std::vector<float> together = test::floats_of(s, model.forward_training(s, batch, kKey));
   const std::vector<int> order = {3, 0, 4};
-  const std::vector<float> mixed = test::floats_of(model.forward_training(s, test::pick(batch, order), kKey));
+  const std::vector<float> mixed = test::floats_of(s, model.forward_training(s, test::pick(batch, order), kKey));
   for (size_t i = 0; i < order.size(); ++i) {
     EXPECT_EQ(row(mixed, i, labels), row(together, static_cast<size_t>(order[i]), labels)) << "text " << order[i];
   }
@@ -66,7 +66,7 @@ TEST_P(BertInvariance, DeterministicStreamsGiveTheSameBitsForAnyNumberOfThreads)
     BertClassifier model = golden_.model(s, compute(), Mode::training, config_with_dropout());
     const auto step = test::forward_backward(s, model, golden_.batch(0), golden_.labels(0), kKey);
     std::vector<std::vector<float>> results = {step.logits};
-    for (const nn::Parameter& parameter : model.parameters()) results.push_back(test::floats_of(parameter.gradient));
+    for (const nn::Parameter& parameter : model.parameters()) results.push_back(test::floats_of(s, parameter.gradient));
     if (first.empty()) first = results;
     ASSERT_EQ(results[0], first[0]) << "logits with " << threads << " threads";
     for (size_t i = 1; i < results.size(); ++i) {
@@ -92,8 +92,8 @@ TEST_P(BertInvariance, GradientsOfMicroBatchesAddUp) {
   EXPECT_NEAR(sum, loss, 1e-6f * loss);
   double difference = 0, size = 0;
   for (size_t i = 0; i < whole.parameters().size(); ++i) {
-    const auto expected = test::floats_of(whole.parameters()[i].gradient);
-    difference += std::pow(test::distance(test::floats_of(parts.parameters()[i].gradient), expected), 2);
+    const auto expected = test::floats_of(s, whole.parameters()[i].gradient);
+    difference += std::pow(test::distance(test::floats_of(s, parts.parameters()[i].gradient), expected), 2);
     size += std::pow(test::norm(expected), 2);
   }
   // The same products of the same roundings; only f32 sums over tokens are cut otherwise.

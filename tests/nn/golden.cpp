@@ -88,7 +88,7 @@ nn::TokenBatch Golden::batch(int index) const {
 }
 
 nn::BertClassifier Golden::model(Stream& s, DType compute, nn::Mode mode, const nn::BertConfig& config) const {
-  nn::BertClassifier model(config, compute, mode);
+  nn::BertClassifier model(config, compute, mode, s.device());
   for (nn::Parameter& parameter : model.parameters()) {
     const std::vector<float>& value = floats("parameter/" + parameter.name);
     model.set_value(parameter, vector(value.data(), static_cast<int64_t>(value.size())));
@@ -109,7 +109,12 @@ nn::TokenBatch pick(const nn::TokenBatch& batch, const std::vector<int>& texts) 
   return picked;
 }
 
-std::vector<float> floats_of(CSpan span) { return {span.as<float>(), span.as<float>() + span.size()}; }
+std::vector<float> floats_of(Stream& s, CSpan span) {
+  std::vector<float> values(static_cast<size_t>(span.size()));
+  s.download(matrix(values.data(), span.rows, span.cols), span);
+  s.synchronize();
+  return values;
+}
 
 double distance(const std::vector<float>& a, const std::vector<float>& b) {
   if (a.size() != b.size()) throw std::runtime_error("arrays of different size");
@@ -123,13 +128,15 @@ double norm(const std::vector<float>& a) { return distance(a, std::vector<float>
 Step forward_backward(Stream& s, nn::BertClassifier& model, const nn::TokenBatch& batch,
                       const std::vector<int32_t>& labels, const nn::DropoutKey& dropout, float total) {
   const Span logits = model.forward_training(s, batch, dropout);
-  Step step{.loss = 0, .logits = floats_of(logits)};
-  cross_entropy(s, {.loss = vector(&step.loss, 1),
+  Step step{.loss = 0, .logits = floats_of(s, logits)};
+  const Span loss = s.arena().take(DType::f32, 1);
+  cross_entropy(s, {.loss = loss,
                     .dlogits = logits,
                     .logits = logits,
-                    .labels = vector(labels.data(), static_cast<int64_t>(labels.size())),
+                    .labels = s.upload(vector(labels.data(), static_cast<int64_t>(labels.size()))),
                     .total_weight = total});
   model.backward(s, logits);
+  step.loss = floats_of(s, loss).front();
   s.release();
   return step;
 }

@@ -36,7 +36,7 @@ class Golden {
 // Texts `texts` of a batch, in that order.
 nn::TokenBatch pick(const nn::TokenBatch& batch, const std::vector<int>& texts);
 
-std::vector<float> floats_of(CSpan span);  // f32
+std::vector<float> floats_of(Stream& s, CSpan span);  // f32
 
 // sqrt(sum (a - b)²) and sqrt(sum a²)
 double distance(const std::vector<float>& a, const std::vector<float>& b);

@@ -27,7 +27,8 @@ std::vector<float> drawn(BertClassifier& model, const std::string& name, uint64_
   for (nn::Parameter& parameter : model.parameters()) {
     if (parameter.name != name) continue;
     model.initialise(parameter, seed);
-    return test::floats_of(parameter.value);
+    Stream s;
+    return test::floats_of(s, parameter.value);
   }
   throw std::runtime_error("no parameter " + name);
 }

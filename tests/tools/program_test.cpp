@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "kernels/device/runtime.h"
 #include "tokenizer/tokenizer.h"
 
 namespace aid::tools {
@@ -56,10 +57,11 @@ TEST(Program, HelpHasAnExample) {
   }
 }
 
-TEST(Program, ThereIsNoCudaInThisBuild) {
+TEST(Program, AGpuThatIsNotThereIsSaidAtOnce) {
+  if (cuda::unavailable().empty()) GTEST_SKIP() << "this machine has a GPU";
   const Outcome run = run_aid("predict " + kModel + " x --device cuda");
   EXPECT_EQ(run.status, 2);
-  EXPECT_TRUE(contains(run.err, "this build computes on the CPU only"));
+  EXPECT_TRUE(contains(run.err, "--device: cuda: " + cuda::unavailable() + "; --device cpu works without one"));
 }
 
 TEST(Program, AMissingModelIsNamed) {

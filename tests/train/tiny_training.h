@@ -10,6 +10,7 @@
 #include "io/file.h"
 #include "io/safetensors.h"
 #include "kernels/core/philox.h"
+#include "train/host_bytes.h"
 #include "train/trainer.h"
 
 namespace aid::train::test {
@@ -43,7 +44,7 @@ inline LabelledTexts tiny_texts(int texts, uint32_t seed, int windows = 1) {
   return data;
 }
 
-inline nn::BertClassifier tiny_network(DType compute = DType::f32) {
+inline nn::BertClassifier tiny_network(DType compute = DType::f32, Device device = Device::cpu) {
   const nn::BertConfig config{.vocab_size = kVocabulary,
                               .hidden = 32,
                               .layers = 2,
@@ -54,7 +55,7 @@ inline nn::BertClassifier tiny_network(DType compute = DType::f32) {
                               .labels = kClasses,
                               .padding_idx = 1,
                               .initializer_range = 0.1f};
-  nn::BertClassifier network(config, compute, nn::BertClassifier::Mode::training);
+  nn::BertClassifier network(config, compute, nn::BertClassifier::Mode::training, device);
   for (nn::Parameter& parameter : network.parameters()) network.initialise(parameter, 5);
   return network;
 }
@@ -64,6 +65,7 @@ struct TinyRun {
   std::filesystem::path folder;
   Recipe recipe{.epochs = 2, .lr = 2e-3, .batch_size = 16};
   int threads = 1;
+  Target target = default_target();
   DType compute = DType::f32;
   bool deterministic = false;
   int texts = 48, windows = 1;
@@ -77,8 +79,8 @@ struct TinyRun {
     int64_t total_steps;
   };
   Result run(bool resume = false) const {
-    Stream stream({.threads = threads, .deterministic = deterministic});
-    nn::BertClassifier network = tiny_network(compute);
+    Stream stream({.threads = threads, .target = target, .deterministic = deterministic});
+    nn::BertClassifier network = tiny_network(compute, stream.device());
     change_network(network);
     const LabelledTexts train = tiny_texts(texts, 1, windows), val = tiny_texts(30, 2, windows);
     std::filesystem::create_directories(folder);
@@ -107,11 +109,10 @@ struct TinyRun {
   }
 
   static void write_parameters(const std::filesystem::path& file, std::span<const nn::Parameter> parameters) {
+    std::vector<Tensor> copies;
     std::vector<io::TensorView> tensors;
     for (const nn::Parameter& parameter : parameters) {
-      const auto* data = static_cast<const std::byte*>(parameter.value.data);
-      tensors.push_back({parameter.name, io::DType::f32, parameter.shape,
-                         std::span(data, static_cast<size_t>(parameter.value.bytes()))});
+      tensors.push_back({parameter.name, io::DType::f32, parameter.shape, host_bytes(parameter.value, copies)});
     }
     io::write_safetensors(file, tensors, {});
   }
