@@ -89,7 +89,7 @@ std::string verb(Access access, u32 bytes) {
     fault(w, i, lane, Kind::host_pointer, out.str());
   }
   const s64 offset = p - a->base;
-  if (a->freed)
+  if (a->freed && offset >= 0 && offset < s64(a->size))
     fault(w, i, lane, Kind::use_after_free,
           verb(access, bytes) + describe(*a, offset) + ", which was freed before this launch ran");
   fault(w, i, lane, Kind::out_of_bounds,

@@ -53,14 +53,14 @@ struct Traits<kU8> {
   static s32 value(u32 bits, int k) { return u8(bits >> 8 * k); }
 };
 
-// rows: D, A, B, C registers; size: K; flag: C is f16; flag2: D is f16; mode2: .satfinite
-template <u8 EA, u8 EB>
+// rows: D, A, B, C registers; flag: C is f16; flag2: D is f16; mode2: .satfinite
+template <u8 EA, u8 EB, int depth>
 void multiply(Warp& w, const Instruction& i, u32) {
   using Sum = typename Traits<EA>::Sum;
   constexpr int per = Traits<EA>::per_register;
-  const int depth = i.size, a_registers = depth / per / 2, b_registers = a_registers / 2;
+  constexpr int a_registers = depth / per / 2, b_registers = a_registers / 2;
   const int d_registers = i.flag2 ? 2 : 4, c_registers = i.flag ? 2 : 4;
-  alignas(64) Sum a[16][32], b[32][8], d[16][8];
+  alignas(64) Sum a[16][depth], b[depth][8], d[16][8];
   const Row* rows = i.rows.data();
   for (int r = 0; r < a_registers; ++r) {
     const u64* source = w.row(rows[d_registers + r]);
@@ -79,15 +79,20 @@ void multiply(Warp& w, const Instruction& i, u32) {
       d[l / 4 + 8 * u32(e / 2)][l % 4 * 2 + u32(e % 2)] =
           i.flag ? Sum(to_float(Half{u16(source[l] >> 16 * (e % 2))})) : get<Sum>(source[l]);
   }
-  for (int r = 0; r < 16; ++r)
+  for (int r = 0; r < 16; ++r) {
+    Sum sum[8];
+    for (int n = 0; n < 8; ++n) sum[n] = d[r][n];
     for (int k = 0; k < depth; ++k)
       for (int n = 0; n < 8; ++n) {
-        if constexpr (std::is_same_v<Sum, s32>)
-          d[r][n] = i.mode2 ? s32(std::clamp<s64>(s64(d[r][n]) + s64(a[r][k]) * b[k][n], INT32_MIN, INT32_MAX))
-                            : s32(u32(d[r][n]) + u32(a[r][k] * b[k][n]));
+        if constexpr (std::is_same_v<Sum, float>)
+          sum[n] += a[r][k] * b[k][n];
+        else if (i.mode2)
+          sum[n] = s32(std::clamp<s64>(s64(sum[n]) + s64(a[r][k]) * b[k][n], INT32_MIN, INT32_MAX));
         else
-          d[r][n] += a[r][k] * b[k][n];
+          sum[n] = s32(u32(sum[n]) + u32(a[r][k] * b[k][n]));
       }
+    for (int n = 0; n < 8; ++n) d[r][n] = sum[n];
+  }
   for (int e = 0; e < 4; ++e) {
     u64* target = w.row(rows[i.flag2 ? e / 2 : e]);
     for (u32 l = 0; l < 32; ++l) {
@@ -103,6 +108,12 @@ void multiply(Warp& w, const Instruction& i, u32) {
   if (w.block->launch.options.counters) count_mma(w, i);
 }
 
+template <int depth>
+Execute pick_bytes(const std::string& a, const std::string& b) {
+  if (a == "s8") return b == "s8" ? multiply<kS8, kS8, depth> : multiply<kS8, kU8, depth>;
+  return b == "s8" ? multiply<kU8, kS8, depth> : multiply<kU8, kU8, depth>;
+}
+
 bool decode_mma(const Decoding& p, Instruction& i) {
   if (p.types.size() != 4 || !p.has("row") || !p.has("col") || p.has("sp") || p.source.operands.size() != 4)
     return false;
@@ -115,16 +126,14 @@ bool decode_mma(const Decoding& p, Instruction& i) {
   i.mode2 = p.has("satfinite");
   int per = 2;
   if (a == "bf16" && b == "bf16" && (i.size == 8 || i.size == 16)) {
-    i.execute = multiply<kBf16, kBf16>;
+    i.execute = i.size == 8 ? multiply<kBf16, kBf16, 8> : multiply<kBf16, kBf16, 16>;
   } else if (a == "f16" && b == "f16" && (i.size == 8 || i.size == 16)) {
-    i.execute = multiply<kF16, kF16>;
+    i.execute = i.size == 8 ? multiply<kF16, kF16, 8> : multiply<kF16, kF16, 16>;
   } else if (a == "tf32" && b == "tf32" && (i.size == 4 || i.size == 8)) {
-    i.execute = multiply<kTf32, kTf32>;
+    i.execute = i.size == 4 ? multiply<kTf32, kTf32, 4> : multiply<kTf32, kTf32, 8>;
     per = 1;
   } else if ((a == "s8" || a == "u8") && (b == "s8" || b == "u8") && (i.size == 16 || i.size == 32)) {
-    i.execute = a == "s8"   ? (b == "s8" ? multiply<kS8, kS8> : multiply<kS8, kU8>)
-                : b == "s8" ? multiply<kU8, kS8>
-                            : multiply<kU8, kU8>;
+    i.execute = i.size == 16 ? pick_bytes<16>(a, b) : pick_bytes<32>(a, b);
     per = 4;
   } else {
     return false;

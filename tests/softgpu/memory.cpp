@@ -18,7 +18,7 @@ namespace {
 
 constexpr size_t kRegion = size_t(64) << 30;
 constexpr size_t kPage = 4096;
-constexpr size_t kRedZone = 256;
+constexpr size_t kRedZone = 256;  // before and after each allocation
 constexpr size_t kPages = kRegion / kPage;
 
 void* reserve(size_t bytes) {
@@ -43,7 +43,7 @@ Memory& memory() {
   return *m;
 }
 
-size_t pages_of(size_t bytes) { return (bytes + kRedZone + kPage - 1) / kPage; }
+size_t pages_of(size_t bytes) { return (bytes + 2 * kRedZone + kPage - 1) / kPage; }
 size_t page_of(const Memory& m, const void* p) { return size_t(static_cast<const std::byte*>(p) - m.region) / kPage; }
 
 void forget(Memory& m, std::map<size_t, Allocation*>::iterator it) {
@@ -113,7 +113,7 @@ Allocation* allocate_block(size_t bytes, const char* what, bool owned_by_module)
   const size_t page = place(m, pages_of(bytes));
   if (!page) return nullptr;
   auto* a = new Allocation;
-  a->base = m.region + page * kPage;
+  a->base = m.region + page * kPage + kRedZone;
   a->size = bytes;
   a->serial = ++m.serial;
   a->what = what ? what : "";
@@ -152,7 +152,7 @@ bool free(void* p) {
   a->shadow->destroy();
   delete a->shadow;
   a->shadow = nullptr;
-  madvise(a->base, pages_of(a->size) * kPage, MADV_DONTNEED);
+  madvise(a->base - kRedZone, pages_of(a->size) * kPage, MADV_DONTNEED);
   return true;
 }
 
@@ -174,8 +174,9 @@ struct Part {
 };
 Part part_of(const void* p, size_t n) {
   auto* a = const_cast<Allocation*>(find(p));
-  if (!a || a->freed || static_cast<const std::byte*>(p) > a->base + a->size) return {nullptr, 0, 0};
+  if (!a || a->freed) return {nullptr, 0, 0};
   const size_t offset = size_t(static_cast<const std::byte*>(p) - a->base);
+  if (offset > a->size) return {nullptr, 0, 0};
   return {a, offset, std::min(n, a->size - offset)};
 }
 void forget_accesses(const Part& part) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <set>
 
 #include "tests/softgpu/module.h"
 
@@ -26,6 +27,13 @@ class Parser {
 
   File parse() {
     while (peek()) directive();
+    // What a toolkit's header does was asked for by the line that called it.
+    for (Function& f : file_.functions)
+      for (Instruction& i : f.body)
+        if (i.place.caller_file && toolkit_files_.contains(i.place.file)) {
+          i.place.file = i.place.caller_file;
+          i.place.line = i.place.caller_line;
+        }
     return std::move(file_);
   }
 
@@ -113,6 +121,7 @@ class Parser {
       const size_t end = text_.find('"', at_);
       const std::string path(text_.substr(at_, end - at_));
       file_.files[index] = path.substr(path.rfind('/') + 1);
+      if (path.find("/include/") != std::string::npos) toolkit_files_.insert(index);
       skip_line();
     } else if (what == ".section") {
       word();
@@ -186,7 +195,7 @@ class Parser {
   void function(bool entry) {
     Function f;
     f.entry = entry;
-    f.place = {line_, 0, 0};
+    f.place.ptx_line = line_;
     scopes_.assign(1, {});
     place_ = {};
     if (peek() == '(') f.results = parameters();
@@ -269,6 +278,14 @@ class Parser {
     } else if (w == ".loc") {
       place_.file = int(integer());
       place_.line = int(integer());
+      integer();  // column
+      place_.caller_file = 0;
+      const std::string_view rest = text_.substr(at_, text_.find('\n', at_) - at_);
+      if (const size_t inlined = rest.find("inlined_at "); inlined != rest.npos) {
+        at_ += inlined + 11;
+        place_.caller_file = int(integer());
+        place_.caller_line = int(integer());
+      }
       skip_line();
     } else if (w == ".pragma") {
       skip_statement();
@@ -356,7 +373,8 @@ class Parser {
   void instruction() {
     Instruction i;
     skip_space();
-    i.place = {line_, place_.file, place_.line};
+    i.place = place_;
+    i.place.ptx_line = line_;
     if (eat('@')) {
       i.predicate_inverted = eat('!');
       i.predicate = resolve(word());
@@ -386,6 +404,7 @@ class Parser {
   size_t at_ = 0;
   int line_ = 1;
   File file_;
+  std::set<int> toolkit_files_;
   Function* current_ = nullptr;
   std::vector<std::map<std::string, std::string>> scopes_{1};
   int unique_ = 0;

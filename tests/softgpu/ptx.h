@@ -12,6 +12,7 @@ struct Place {
   int ptx_line = 0;
   int file = 0;  // index of .file; 0: no line information
   int line = 0;
+  int caller_file = 0, caller_line = 0;  // of an inlined function
 };
 
 struct Operand {
