@@ -34,6 +34,7 @@ Block::Block(Launch& l)
   clean_state.assign(shared_size, kOutside);
   for (const SharedVariable& v : variables) std::fill_n(clean_state.begin() + v.offset, v.size, u8(kUnwritten));
 
+  seen.resize(kernel.code.size());
   uniforms.resize(size_t(kernel.uniforms) * kLanes);
   for (const auto& [row, value] : kernel.constants) std::fill_n(uniforms.begin() + row * kLanes, kLanes, value);
   for (const u32 row : kernel.dynamic_rows) std::fill_n(uniforms.begin() + row * kLanes, kLanes, dynamic_at);

@@ -55,6 +55,7 @@ struct Block {
   u32 shared_size = 0, local_bytes = 0;
   Shadow shadow;  // of shared memory
   std::vector<u8> clean_state;
+  std::vector<u8> seen;  // by instruction: what was reported there
   std::vector<SharedVariable> variables;
   std::vector<u64> uniforms, per_warp;
   std::vector<Warp> warps;

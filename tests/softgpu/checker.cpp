@@ -104,6 +104,7 @@ std::string verb(Access access, u32 bytes) {
 }
 
 // Whether nothing orders an earlier access before what the lane does now.
+template <bool Global>
 bool unordered(const Warp& w, u32 lane, const Record& r, u32 bytes, bool atomic) {
   const Block& block = *w.block;
   if (r.empty() || !(r.bytes() & bytes) || (atomic && r.atomic())) return false;
@@ -112,14 +113,25 @@ bool unordered(const Warp& w, u32 lane, const Record& r, u32 bytes, bool atomic)
     if (r.thread() == thread || r.time() < w.block_time[lane]) return false;
     return r.thread() / 32 != w.index || r.time() >= w.warp_time[lane];
   }
-  if (r.serial() < block.launch.first_serial) return false;
+  if (!Global || r.serial() < block.launch.first_serial)
+    return false;  // an earlier block's shared memory, an earlier launch
   const auto known = block.known.find(r.serial());
   return known == block.known.end() || r.time() >= known->second;
+}
+
+// Each place is reported once; this keeps a wrong kernel from formatting the same text a million times.
+enum Seen : u8 { kRaceSeen = 1, kUninitialisedSeen = 2, kInFlightSeen = 4 };
+bool first_here(const Warp& w, const Instruction& i, Seen what) {
+  u8& seen = w.block->seen[size_t(&i - w.code)];
+  const bool first = !(seen & what);
+  seen |= what;
+  return first;
 }
 
 template <class Describe>
 void report_race(const Warp& w, const Instruction& i, u32 lane, Access access, const Record& other, bool other_reads,
                  u32 other_at, const Describe& describe_place) {
+  if (!first_here(w, i, kRaceSeen)) return;
   const Block& block = *w.block;
   const bool same_block = other.serial() == block.serial;
   std::ostringstream out;
@@ -184,17 +196,18 @@ void touch(Warp& w, const Instruction& i, u32 lane, Cell& c, u32 bytes, Access a
       store(c.read[slot], mine.bits);
     }
     const Record write{c.write.load(order)};
-    if (unordered(w, lane, write, bytes, atomic))
+    if (unordered<Global>(w, lane, write, bytes, atomic))
       report_race(w, i, lane, access, write, false, c.write_at.load(std::memory_order_relaxed), describe_place);
     return;
   }
   const u32 there = c.write_at.load(std::memory_order_relaxed);
   const Record write{store(c.write, mine.bits)};
   c.write_at.store(instruction_index(block, i), std::memory_order_relaxed);
-  if (unordered(w, lane, write, bytes, atomic)) report_race(w, i, lane, access, write, false, there, describe_place);
+  if (unordered<Global>(w, lane, write, bytes, atomic))
+    report_race(w, i, lane, access, write, false, there, describe_place);
   for (int k = 0; k < 2; ++k) {
     const Record read{c.read[k].load(order)};
-    if (unordered(w, lane, read, bytes, atomic))
+    if (unordered<Global>(w, lane, read, bytes, atomic))
       report_race(w, i, lane, access, read, true, c.read_at[k].load(std::memory_order_relaxed), describe_place);
   }
 }
@@ -207,18 +220,18 @@ void note(Warp& w, const Instruction& i, u32 lane, Shadow& shadow, u64 offset, u
     for (u32 k = 0; k < bytes; ++k) {
       if (state[k] == kWritten) [[likely]]
         continue;
-      if (state[k] & kInFlight)
+      if ((state[k] & kInFlight) && first_here(w, i, kInFlightSeen))
         add_report(make_report(
             w, i, lane, Kind::in_flight,
             "reads " + describe_at(offset + k) +
                 " while a cp.async still writes it: wait for its group (cp.async.wait_group) and then synchronise"));
-      else if (!(state[k] & kWritten))
+      else if (state[k] == kUnwritten && first_here(w, i, kUninitialisedSeen))
         add_report(
             make_report(w, i, lane, Kind::uninitialised,
                         "reads " + describe_at(offset + k) + ", which nobody wrote: initialise it or do not read it"));
       break;
     }
-  } else if (!Global && (state[0] & kInFlight)) {
+  } else if (!Global && (state[0] & kInFlight) && first_here(w, i, kInFlightSeen)) {
     add_report(make_report(w, i, lane, Kind::in_flight,
                            "writes " + describe_at(offset) + " while a cp.async still writes it"));
   }

@@ -43,7 +43,7 @@ struct LineCounters {
 struct LaunchResult {
   bool ok = true;
   Kind kind{};                                                // if not ok: of the report that ended the launch
-  std::string error;  // and its text
+  std::string error;                                          // and its text
   uint64_t instructions = 0;                                  // PTX instructions of threads
   std::map<std::pair<std::string, int>, LineCounters> lines;  // by source file and line
 };
