@@ -31,7 +31,9 @@ std::string unavailable() {
   const cudaError_t error = cudaGetDeviceCount(&devices);
   if (error != cudaSuccess) {
     (void)cudaGetLastError();
-    return std::string("no CUDA device: ") + cudaGetErrorString(error);
+    int driver = 0;  // version; 0: there is none, which the error calls an old one
+    const bool none = cudaDriverGetVersion(&driver) == cudaSuccess && driver == 0;
+    return std::string("no CUDA device: ") + (none ? "no NVIDIA driver is installed" : cudaGetErrorString(error));
   }
   if (devices == 0) return "no CUDA device: the driver lists none";
   int major = 0, minor = 0;
