@@ -295,7 +295,7 @@ class Builder {
     for (const std::string& m : source.modifiers)
       if (is_type(m)) p.types.push_back(m);
     // A predicate's constant: mov.pred %p, 0
-    if (p.type() == "pred")
+    if (p.type() == "pred" && !p.is("vote"))
       for (DecodedOperand& o : p.operands)
         if (o.is_number) o.row = o.value ? kNoPredicate : kFalsePredicate;
     if ((p.is("bar") || p.is("barrier")) && !p.has("warp")) {
