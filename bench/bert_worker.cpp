@@ -107,7 +107,7 @@ class Worker {
       } else {
         model_.forward(stream_, batch);
       }
-      stream_.arena().release();
+      stream_.release();
     }
   }
 
@@ -130,9 +130,10 @@ class Worker {
     std::vector<int32_t> labels(static_cast<size_t>(batch.sequences()));
     for (size_t i = 0; i < labels.size(); ++i) labels[i] = static_cast<int32_t>(i) % kLabels;
     float loss = 0;
-    cross_entropy(
-        stream_,
-        {.loss = &loss, .dlogits = logits, .logits = logits, .labels = vector(labels.data(), batch.sequences())});
+    cross_entropy(stream_, {.loss = vector(&loss, 1),
+                            .dlogits = logits,
+                            .logits = logits,
+                            .labels = vector(labels.data(), batch.sequences())});
     model_.backward(stream_, logits);
     std::vector<CSpan> gradients;
     std::vector<AdamWTensor> tensors;
@@ -145,11 +146,13 @@ class Worker {
                          .v = v_[i].span(),
                          .weight_decay = parameters[i].decay ? 0.01f : 0.0f});
     }
-    const double norm = global_norm(stream_, gradients);
+    float norm = 0;
+    global_norm(stream_, {.norm = vector(&norm, 1), .vectors = gradients});
     adamw(stream_, {.tensors = tensors,
                     .lr = 2e-5f,
                     .step = step_,
-                    .gradient_scale = static_cast<float>(std::min(1.0, 1.0 / (norm + 1e-6))),
+                    .norm = vector(&norm, 1),
+                    .max_norm = 1,
                     .clear_gradients = true});
     model_.update_weights(stream_);
   }

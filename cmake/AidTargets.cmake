@@ -3,17 +3,23 @@
 
 add_library(aid_flags INTERFACE)
 target_include_directories(aid_flags INTERFACE ${CMAKE_SOURCE_DIR})
-target_compile_options(aid_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wno-missing-field-initializers
-  $<$<BOOL:${AID_WERROR}>:-Werror>)
+set(warnings -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wno-missing-field-initializers)
+target_compile_options(aid_flags INTERFACE "$<$<COMPILE_LANGUAGE:CXX>:${warnings}>"
+  $<$<AND:$<BOOL:${AID_WERROR}>,$<COMPILE_LANGUAGE:CXX>>:-Werror>)
 if(AID_SANITIZE)
-  target_compile_options(aid_flags INTERFACE -fsanitize=${AID_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_compile_options(aid_flags INTERFACE
+    "$<$<COMPILE_LANGUAGE:CXX>:-fsanitize=${AID_SANITIZE};-fno-omit-frame-pointer;-fno-sanitize-recover=all>")
   target_link_options(aid_flags INTERFACE -fsanitize=${AID_SANITIZE})
 endif()
 
-# aid_library(NAME LIBRARIES...): every .cpp of this folder, less the per-target CPU kernels.
+# aid_library(NAME LIBRARIES...): every .cpp of this folder, less the per-target CPU kernels and, without CUDA, the users of
+# its libraries (*_lib.cpp).
 function(aid_library name)
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS *.cpp)
   list(FILTER sources EXCLUDE REGEX "_cpu\\.cpp$")
+  if(NOT AID_CUDA)
+    list(FILTER sources EXCLUDE REGEX "_lib\\.cpp$")
+  endif()
   add_library(${name} STATIC ${sources})
   target_link_libraries(${name} PUBLIC aid_flags ${ARGN})
 endfunction()
@@ -38,15 +44,36 @@ function(aid_cpu_kernels name)
   endforeach()
 endfunction()
 
+# Compiles every *.cu with nvcc and adds the objects to NAME; AID_CUDA tells the sources that there are kernels to pick.
+# -lineinfo and uncompressed PTX are for profilers and for the software GPU (tests/softgpu), which runs that PTX.
+function(aid_cuda_kernels name)
+  if(NOT AID_CUDA)
+    return()
+  endif()
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS *.cu)
+  target_sources(${name} PRIVATE ${sources})
+  target_compile_definitions(${name} PRIVATE AID_CUDA)
+  target_include_directories(${name} SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS})
+  # Optimised in debug builds too, as the CPU's kernels are.
+  target_compile_options(${name} PRIVATE "$<$<COMPILE_LANGUAGE:CUDA>:-O3;-lineinfo;--no-compress;--expt-relaxed-constexpr;-Xcompiler=-Wall,-Wextra;-Xcudafe=--display_error_number>"
+    $<$<AND:$<BOOL:${AID_WERROR}>,$<COMPILE_LANGUAGE:CUDA>>:-Werror=all-warnings>)
+  set_target_properties(${name} PROPERTIES CUDA_STANDARD 20 CUDA_STANDARD_REQUIRED ON CUDA_EXTENSIONS OFF)
+endfunction()
+
 # aid_test(NAME LIBRARIES...): every *_test.cpp below this folder in one GoogleTest program. Suites named Shared* read
-# AID_SHARED_DIR: they carry the label `shared` and are left out where it is missing.
+# AID_SHARED_DIR: they carry the label `shared` and are left out where it is missing. A second program of the same tests,
+# NAME_cuda_test, is linked with the software GPU in place of aid_cudart; to ctest its tests are cuda.SUITE.TEST.
 function(aid_test name)
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS *.cpp)
   add_executable(${name} ${sources})
   target_link_libraries(${name} PRIVATE aid_flags ${ARGN} GTest::gtest_main)
   target_compile_definitions(${name} PRIVATE AID_SOURCE_DIR="${CMAKE_SOURCE_DIR}" AID_SHARED_DIR="${AID_SHARED_DIR}"
     AID_PROGRAM="${CMAKE_BINARY_DIR}/aid")
-  gtest_discover_tests(${name} TEST_FILTER -Shared* DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 600)
+  set(prefix)
+  if(name MATCHES "_cuda_test$")
+    set(prefix TEST_PREFIX cuda.)
+  endif()
+  gtest_discover_tests(${name} ${prefix} TEST_FILTER -Shared* DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 600)
   if(EXISTS ${AID_SHARED_DIR})
     gtest_discover_tests(${name} TEST_FILTER Shared* DISCOVERY_MODE PRE_TEST TEST_LIST ${name}_shared
       PROPERTIES LABELS shared TIMEOUT 900)

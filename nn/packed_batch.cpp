@@ -1,16 +1,12 @@
 #include "nn/packed_batch.h"
 
-#include <cstring>
-
 namespace aid::nn {
 namespace {
 
 constexpr int64_t kPositionBits = 16;
 
-CSpan copy(Stream& s, const std::vector<int32_t>& values) {
-  const Span copied = s.arena().take(DType::i32, static_cast<int64_t>(values.size()));
-  std::memcpy(copied.data, values.data(), values.size() * sizeof(int32_t));
-  return copied;
+CSpan upload(Stream& s, const std::vector<int32_t>& values) {
+  return s.upload(vector(values.data(), static_cast<int64_t>(values.size())));
 }
 
 void check(const TokenBatch& batch, const BertConfig& config, bool with_dropout) {
@@ -60,16 +56,16 @@ PackedBatch pack(Stream& s, const TokenBatch& batch, const BertConfig& config, c
   const bool types = config.types > 0 && !batch.types.empty();
   return {.tokens = batch.tokens(),
           .sequences = sequences,
-          .ids = copy(s, batch.ids),
-          .types = types ? copy(s, batch.types) : CSpan{},
-          .positions = copy(s, positions),
-          .first = copy(s, first),
+          .ids = upload(s, batch.ids),
+          .types = types ? upload(s, batch.types) : CSpan{},
+          .positions = upload(s, positions),
+          .first = upload(s, first),
           .all = {.count = batch.tokens(),
-                  .cu_seqlens = copy(s, batch.cu_seqlens),
-                  .row_ids = dropout.on ? copy(s, row_ids) : CSpan{}},
+                  .cu_seqlens = upload(s, batch.cu_seqlens),
+                  .row_ids = dropout.on ? upload(s, row_ids) : CSpan{}},
           .one = {.count = sequences,
-                  .cu_seqlens = copy(s, first_cu),
-                  .row_ids = dropout.on ? copy(s, first_row_ids) : CSpan{}},
+                  .cu_seqlens = upload(s, first_cu),
+                  .row_ids = dropout.on ? upload(s, first_row_ids) : CSpan{}},
           .dropout = dropout};
 }
 

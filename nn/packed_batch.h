@@ -26,8 +26,9 @@ struct PackedBatch {
   const PerRows& of(Rows rows) const { return rows == Rows::all ? all : one; }
 };
 
-// Copies into the arena. Throws std::invalid_argument that names the text for an empty batch or text, a text of more
-// than max_positions tokens, or arrays that contradict each other; the embedding op checks the ids.
+// Copies into the arena, on the stream's device. Throws std::invalid_argument that names the text for an empty batch or
+// text, a text of more than max_positions tokens, or arrays that contradict each other; the embedding op checks the
+// ids.
 PackedBatch pack(Stream& s, const TokenBatch& batch, const BertConfig& config, const DropoutKey& dropout);
 
 }  // namespace aid::nn

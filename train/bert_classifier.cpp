@@ -173,7 +173,7 @@ class BertDocumentClassifier final : public Classifier {
         document.logits[label] += static_cast<double>(row[label]);
       --document.sequences_left;
     }
-    stream_.arena().release();
+    stream_.release();
   }
 
   static const Verdict& verdict_of(Document& document) {

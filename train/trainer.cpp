@@ -80,7 +80,8 @@ Trainer::Trainer(TrainerSetup setup)
     : setup_(std::move(setup)),
       train_lengths_(text_lengths(setup_.train.texts)),
       val_lengths_(text_lengths(setup_.val.texts)),
-      moments_(setup_.network.parameters()) {
+      moments_(setup_.network.parameters()),
+      norm_(DType::f32, 1, 1, setup_.stream.device()) {
   check(setup_.recipe);
   for (int64_t epoch = 0; epoch < setup_.recipe.epochs; ++epoch) {
     const std::vector<Step> steps = plan(epoch);
@@ -155,7 +156,7 @@ void Trainer::run_step(const Step& texts) {
   const Gradient gradient = compute_gradient(texts);
   require_finite("loss", gradient.loss);
   require_finite("gradient's norm", gradient.norm);
-  update(gradient.norm, lr);
+  update(lr);
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 
   const double epoch =
@@ -197,7 +198,11 @@ Trainer::Gradient Trainer::compute_gradient(const Step& texts) {
   for (const nn::Parameter& parameter : setup_.network.parameters()) {
     if (parameter.trainable) gradients.push_back(parameter.gradient);
   }
-  gradient.norm = global_norm(setup_.stream, gradients);
+  global_norm(setup_.stream, {.norm = norm_, .vectors = gradients});
+  float norm = 0;
+  setup_.stream.download(vector(&norm, 1), norm_);
+  setup_.stream.synchronize();
+  gradient.norm = static_cast<double>(norm);
   return gradient;
 }
 
@@ -214,14 +219,14 @@ double Trainer::forward_backward(const TextBatch& batch, std::span<const int32_t
   std::vector<float> logits;
   for (const nn::TokenBatch& pass : passes) {
     append(logits, setup_.network.forward_training(s, pass, dropout));
-    if (passes.size() > 1) s.arena().release();
+    if (passes.size() > 1) s.release();
   }
   std::vector<float> pooled = pool_logits(matrix(logits.data(), batch.tokens.sequences(), classes), batch);
   const Span text_logits = matrix(pooled.data(), batch.texts(), classes);
   float loss = 0;
   CSpan class_weights;
   if (!recipe.class_weights.empty()) class_weights = vector(recipe.class_weights.data(), classes);
-  cross_entropy(s, {.loss = &loss,
+  cross_entropy(s, {.loss = vector(&loss, 1),
                     .dlogits = text_logits,
                     .logits = text_logits,
                     .labels = vector(labels.data(), batch.texts()),
@@ -234,13 +239,13 @@ double Trainer::forward_backward(const TextBatch& batch, std::span<const int32_t
   for (const nn::TokenBatch& pass : passes) {
     if (passes.size() > 1) setup_.network.forward_training(s, pass, dropout);
     setup_.network.backward(s, dlogits.row_slice(sequence, sequence + pass.sequences()));
-    s.arena().release();
+    s.release();
     sequence += pass.sequences();
   }
   return loss;
 }
 
-void Trainer::update(double gradient_norm, double lr) {
+void Trainer::update(double lr) {
   const Recipe& recipe = setup_.recipe;
   const auto parameters = setup_.network.parameters();
   std::vector<AdamWTensor> tensors;
@@ -253,14 +258,14 @@ void Trainer::update(double gradient_norm, double lr) {
                        .v = moments_.v(i),
                        .weight_decay = parameter.decay ? static_cast<float>(recipe.weight_decay) : 0.0f});
   }
-  const double scale = recipe.max_grad_norm > 0 ? std::min(1.0, recipe.max_grad_norm / (gradient_norm + 1e-6)) : 1.0;
   adamw(setup_.stream, {.tensors = tensors,
                         .lr = static_cast<float>(lr),
                         .beta1 = static_cast<float>(recipe.adam_beta1),
                         .beta2 = static_cast<float>(recipe.adam_beta2),
                         .eps = static_cast<float>(recipe.adam_epsilon),
                         .step = state_.step + 1,
-                        .gradient_scale = static_cast<float>(scale),
+                        .norm = recipe.max_grad_norm > 0 ? CSpan(norm_) : CSpan(),
+                        .max_norm = static_cast<float>(recipe.max_grad_norm),
                         .clear_gradients = true});
   setup_.network.update_weights(setup_.stream);
 }
@@ -290,14 +295,14 @@ bool Trainer::evaluate() {
     std::vector<float> logits;
     for (const nn::TokenBatch& pass : split_batch(batch.tokens, setup_.tokens_per_pass)) {
       append(logits, setup_.network.forward(s, pass));
-      s.arena().release();
+      s.release();
     }
     const std::vector<float> pooled = pool_logits(matrix(logits.data(), batch.tokens.sequences(), classes), batch);
     probabilities.resize(probabilities.size() + pooled.size());
     cross_entropy(s, {.probabilities =
                           matrix(probabilities.data() + (probabilities.size() - pooled.size()), batch.texts(), classes),
                       .logits = matrix(pooled.data(), batch.texts(), classes)});
-    s.arena().release();
+    s.release();
     setup_.progress.update(part.end, "");
   }
   setup_.progress.end();

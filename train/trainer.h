@@ -71,7 +71,7 @@ class Trainer {
   void run_step(const Step& texts);
   Gradient compute_gradient(const Step& texts);
   double forward_backward(const TextBatch& batch, std::span<const int32_t> labels, float total_weight);
-  void update(double gradient_norm, double lr);
+  void update(double lr);
   void require_finite(const char* what, double value) const;
   bool evaluate();  // false: interrupted, nothing is changed
   void judge(const Metrics& metrics);
@@ -83,6 +83,7 @@ class Trainer {
   int64_t total_steps_ = 0;
   Schedule schedule_;
   Moments moments_;
+  Tensor norm_;  // of the step's gradient, on the device
   TrainingState state_;
   std::unique_ptr<RunLog> log_;       // while run() runs
   std::optional<double> shown_loss_;  // on the progress bar

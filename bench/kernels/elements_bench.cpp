@@ -37,8 +37,9 @@ void cross_entropy_bench(benchmark::State& state) {
   const Tensor logits = filled(DType::f32, rows, classes), dlogits = filled(DType::f32, rows, classes);
   const Tensor labels = Tensor::zeros(DType::i32, 1, rows);
   float loss = 0;
-  run(state,
-      [&](Stream& s) { cross_entropy(s, {.loss = &loss, .dlogits = dlogits, .logits = logits, .labels = labels}); });
+  run(state, [&](Stream& s) {
+    cross_entropy(s, {.loss = vector(&loss, 1), .dlogits = dlogits, .logits = logits, .labels = labels});
+  });
 }
 BENCHMARK(cross_entropy_bench)->Arg(32)->Arg(1024)->UseRealTime();
 

@@ -67,10 +67,37 @@ struct BasicSpan {
 using Span = detail::BasicSpan<void*>;
 
 struct CSpan : detail::BasicSpan<const void*> {
+  // The same elements where the host can read them: data on the CPU; of another device's memory null, or the copy that
+  // Stream::upload was given. Ops check indices there.
+  const void* host = nullptr;
+
   CSpan() = default;
-  CSpan(const detail::BasicSpan<const void*>& other) : detail::BasicSpan<const void*>(other) {}
+  CSpan(const detail::BasicSpan<const void*>& other)
+      : detail::BasicSpan<const void*>(other), host(other.device == Device::cpu ? other.data : nullptr) {}
   CSpan(const Span& other)
-      : detail::BasicSpan<const void*>{other.data, other.dtype, other.device, other.rows, other.cols, other.stride} {}
+      : CSpan(detail::BasicSpan<const void*>{other.data, other.dtype, other.device, other.rows, other.cols,
+                                             other.stride}) {}
+
+  // The elements as T, for the host. Throws when the dtype is another one or the host has no copy.
+  template <class T>
+  const T* host_as() const {
+    AID_CHECK(empty() || host != nullptr, "the host cannot read this span; expected one that Stream::upload made");
+    AID_CHECK(dtype == dtype_of<T>(), "span holds ", name_of(dtype), ", asked for ", name_of(dtype_of<T>()));
+    return static_cast<const T*>(host);
+  }
+
+  CSpan row_slice(int64_t begin, int64_t end) const { return with_host(BasicSpan::row_slice(begin, end)); }
+  CSpan col_slice(int64_t begin, int64_t end) const { return with_host(BasicSpan::col_slice(begin, end)); }
+
+ private:
+  // A part of this span, whose host copy begins as far behind the whole's.
+  CSpan with_host(CSpan part) const {
+    if (host != nullptr) {
+      part.host = static_cast<const std::byte*>(host) +
+                  (static_cast<const std::byte*>(part.data) - static_cast<const std::byte*>(data));
+    }
+    return part;
+  }
 };
 
 // Views of ordinary memory: matrix(p, rows, cols) and vector(p, n), dtype from the pointer.

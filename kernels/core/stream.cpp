@@ -3,6 +3,9 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <cstring>
+
+#include "kernels/device/runtime.h"
 
 namespace aid {
 
@@ -14,9 +17,57 @@ int available_cores() {
 }
 
 Stream::Stream(const Options& options)
-    : options_(options), team_(options.threads > 0 ? options.threads : available_cores()) {
+    : options_(options),
+      team_(options.threads > 0 ? options.threads : available_cores()),
+      queue_(options.target == Target::cuda ? std::make_unique<cuda::Queue>() : nullptr),
+      arena_(memory_of(device_of(options.target)), queue_ ? queue_->stream() : nullptr) {
   AID_CHECK(options.threads >= 0, "threads: ", options.threads, "; expected 0 (all cores) or more");
   AID_CHECK(supported(options.target), "this processor cannot run target ", name_of(options.target));
+}
+
+Stream::~Stream() = default;
+
+void Stream::release() {
+  arena_.release();
+  if (queue_) queue_->release();
+}
+
+CSpan Stream::upload(CSpan host) {
+  if (host.empty()) return host;
+  const Span to = arena_.take(host.dtype, host.rows, host.cols);
+  CSpan uploaded = to;
+  AID_CHECK(host.host != nullptr && host.contiguous(), "upload: expected the host's memory, in one piece");
+  if (queue_) {
+    uploaded.host = queue_->upload(to.data, host.host, static_cast<size_t>(host.bytes()));
+  } else {
+    std::memcpy(to.data, host.host, static_cast<size_t>(host.bytes()));
+  }
+  return uploaded;
+}
+
+void Stream::upload(Span to, CSpan host) {
+  AID_CHECK(host.host != nullptr && host.contiguous() && to.contiguous() && to.bytes() == host.bytes(),
+            "upload: ", host.bytes(), " bytes into ", to.bytes(), "; expected the host's memory, both in one piece");
+  if (queue_) {
+    queue_->upload(to.data, host.host, static_cast<size_t>(host.bytes()));
+  } else {
+    std::memcpy(to.data, host.host, static_cast<size_t>(host.bytes()));
+  }
+}
+
+void Stream::download(Span host, CSpan from) {
+  AID_CHECK(host.device == Device::cpu && host.contiguous() && from.contiguous() && host.bytes() == from.bytes(),
+            "download: ", from.bytes(), " bytes into ", host.bytes(),
+            "; expected the host's memory, both in one piece");
+  if (queue_) {
+    queue_->download(host.data, from.data, static_cast<size_t>(from.bytes()));
+  } else {
+    std::memcpy(host.data, from.data, static_cast<size_t>(from.bytes()));
+  }
+}
+
+void Stream::synchronize() {
+  if (queue_) queue_->synchronize();
 }
 
 }  // namespace aid

@@ -3,6 +3,7 @@
 #include <cstdlib>
 
 #include "kernels/core/check.h"
+#include "kernels/device/runtime.h"
 
 namespace aid {
 
@@ -14,6 +15,8 @@ const char* name_of(Target target) {
       return "avx512";
     case Target::cpu_avx512_bf16:
       return "avx512_bf16";
+    case Target::cuda:
+      return "cuda";
   }
   return "?";
 }
@@ -30,6 +33,8 @@ bool supported(Target target) {
       return avx512;
     case Target::cpu_avx512_bf16:
       return avx512 && __builtin_cpu_supports("avx512bf16");
+    case Target::cuda:
+      return cuda::unavailable().empty();
   }
   return false;
 }

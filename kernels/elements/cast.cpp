@@ -14,6 +14,9 @@ CastFn cast;
 namespace cpu_avx512_bf16 {
 CastFn cast;
 }
+namespace cuda {
+CastFn cast;
+}
 
 void cast(Stream& s, const Cast& a) {
   constexpr const char* kOp = "cast";
@@ -23,7 +26,7 @@ void cast(Stream& s, const Cast& a) {
   }
   check_operand(kOp, "y", a.y, a.x.rows, a.x.cols, a.y.dtype);
   const ProfileScope scope(s.profiler(), {.op = kOp, .bytes = a.x.bytes() + a.y.bytes()});
-  select(s, cpu_avx2::cast, cpu_avx512::cast, cpu_avx512_bf16::cast)(s, a);
+  select(s, cpu_avx2::cast, cpu_avx512::cast, cpu_avx512_bf16::cast, AID_CUDA_KERNEL(cast))(s, a);
 }
 
 }  // namespace aid

@@ -14,6 +14,9 @@ DropoutForwardFn dropout_forward;
 namespace cpu_avx512_bf16 {
 DropoutForwardFn dropout_forward;
 }
+namespace cuda {
+DropoutForwardFn dropout_forward;
+}
 
 void dropout_forward(Stream& s, const DropoutForward& a) {
   constexpr const char* kOp = "dropout_forward";
@@ -21,7 +24,8 @@ void dropout_forward(Stream& s, const DropoutForward& a) {
   check_operand(kOp, "y", a.y, a.x.rows, a.x.cols, a.x.dtype);
   check_dropout(kOp, a.dropout, a.row_ids, a.x.rows);
   const ProfileScope scope(s.profiler(), {.op = kOp, .bytes = a.x.bytes() + a.y.bytes(), .flops = a.x.size()});
-  select(s, cpu_avx2::dropout_forward, cpu_avx512::dropout_forward, cpu_avx512_bf16::dropout_forward)(s, a);
+  select(s, cpu_avx2::dropout_forward, cpu_avx512::dropout_forward, cpu_avx512_bf16::dropout_forward,
+         AID_CUDA_KERNEL(dropout_forward))(s, a);
 }
 
 }  // namespace aid

@@ -1,6 +1,6 @@
 #include "kernels/lookup/embedding_layer_norm.h"
 
-#include <cstring>
+#include <vector>
 
 #include "kernels/core/operands.h"
 #include "kernels/lookup/group_by_row.h"
@@ -27,12 +27,17 @@ EmbeddingLayerNormForwardFn embedding_layer_norm_forward;
 EmbeddingLayerNormBackwardFn embedding_layer_norm_backward;
 AddGroupsFn add_groups;
 }  // namespace cpu_avx512_bf16
+namespace cuda {
+EmbeddingLayerNormForwardFn embedding_layer_norm_forward;
+EmbeddingLayerNormBackwardFn embedding_layer_norm_backward;
+AddGroupsFn add_groups;
+}  // namespace cuda
 
 namespace {
 
 void check_ids(const char* op, const char* operand, const CSpan& ids, int64_t tokens, int64_t rows) {
   check_operand(op, operand, ids, 1, tokens, DType::i32);
-  const auto* id = ids.as<int32_t>();
+  const auto* id = ids.host_as<int32_t>();
   for (int64_t token = 0; token < tokens; ++token) {
     AID_CHECK(0 <= id[token] && id[token] < rows, op, ": token ", token, " has ", id[token], " in ", operand,
               "; the table has rows 0 to ", rows - 1);
@@ -69,7 +74,7 @@ void embedding_layer_norm_forward(Stream& s, const EmbeddingLayerNormForward& a)
   const ProfileScope scope(
       s.profiler(), {.op = kOp, .bytes = a.y.bytes() + tokens * cols * 4, .flops = (7 + tables) * tokens * cols});
   select(s, cpu_avx2::embedding_layer_norm_forward, cpu_avx512::embedding_layer_norm_forward,
-         cpu_avx512_bf16::embedding_layer_norm_forward)(s, a);
+         cpu_avx512_bf16::embedding_layer_norm_forward, AID_CUDA_KERNEL(embedding_layer_norm_forward))(s, a);
 }
 
 void embedding_layer_norm_backward(Stream& s, const EmbeddingLayerNormBackward& a) {
@@ -91,18 +96,15 @@ void embedding_layer_norm_backward(Stream& s, const EmbeddingLayerNormBackward& 
   const Arena::Mark mark = s.arena().mark();
   const Span dz = s.arena().take(DType::f32, tokens, cols);
   select(s, cpu_avx2::embedding_layer_norm_backward, cpu_avx512::embedding_layer_norm_backward,
-         cpu_avx512_bf16::embedding_layer_norm_backward)(s, a, dz);
-  const auto add = select(s, cpu_avx2::add_groups, cpu_avx512::add_groups, cpu_avx512_bf16::add_groups);
-  add(s, a.dword, dz, group_by_row(s.arena(), a.ids, a.dword.rows), a.padding_id);
-  if (!a.dposition.empty()) add(s, a.dposition, dz, group_by_row(s.arena(), a.positions, a.dposition.rows), -1);
+         cpu_avx512_bf16::embedding_layer_norm_backward, AID_CUDA_KERNEL(embedding_layer_norm_backward))(s, a, dz);
+  const auto add =
+      select(s, cpu_avx2::add_groups, cpu_avx512::add_groups, cpu_avx512_bf16::add_groups, AID_CUDA_KERNEL(add_groups));
+  add(s, a.dword, dz, group_by_row(s, a.ids, a.dword.rows), a.padding_id);
+  if (!a.dposition.empty()) add(s, a.dposition, dz, group_by_row(s, a.positions, a.dposition.rows), -1);
   if (!a.dtype_table.empty()) {
-    CSpan types = a.types;
-    if (types.empty()) {
-      const Span zeros = s.arena().take(DType::i32, tokens);
-      std::memset(zeros.data, 0, static_cast<size_t>(zeros.bytes()));
-      types = zeros;
-    }
-    add(s, a.dtype_table, dz, group_by_row(s.arena(), types, a.dtype_table.rows), -1);
+    const std::vector<int32_t> zeros(a.types.empty() ? static_cast<size_t>(tokens) : 0, 0);
+    const CSpan types = a.types.empty() ? vector(zeros.data(), tokens) : a.types;
+    add(s, a.dtype_table, dz, group_by_row(s, types, a.dtype_table.rows), -1);
   }
   s.arena().rewind(mark);
 }

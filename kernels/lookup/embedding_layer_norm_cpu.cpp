@@ -85,7 +85,8 @@ template <class T>
 constexpr int kVectors = 8;
 [[gnu::flatten]] void add_group(const TokenGroups& groups, int64_t group, const Span& dz, float* out, int64_t column,
                                 int64_t width) {
-  const int32_t *token = groups.order + groups.first[group], *last = groups.order + groups.first[group + 1];
+  const int32_t *order = row_of<int32_t>(groups.order, 0), *first = row_of<int32_t>(groups.first, 0) + group;
+  const int32_t *token = order + first[0], *last = order + first[1];
   if (width == kVectors * kLanes) {
     Vec sum[kVectors];
     for (int i = 0; i < kVectors; ++i) sum[i] = 0.0f;
@@ -129,9 +130,10 @@ void add_groups(Stream& s, const Span& table, const Span& dz, const TokenGroups&
     const int64_t last = (task + 1) * units_per_task < units ? (task + 1) * units_per_task : units;
     for (int64_t unit = task * units_per_task; unit < last; ++unit) {
       const int64_t group = unit / blocks, column = unit % blocks * kBlock;
-      if (groups.row[group] == skipped) continue;
+      const int32_t row = row_of<int32_t>(groups.row, 0)[group];
+      if (row == skipped) continue;
       const int64_t width = cols - column < kBlock ? cols - column : kBlock;
-      add_group(groups, group, dz, row_of<float>(table, groups.row[group]), column, width);
+      add_group(groups, group, dz, row_of<float>(table, row), column, width);
     }
   });
 }

@@ -9,12 +9,12 @@ namespace aid {
 // come in ascending order of rows. Memory is the arena's.
 struct TokenGroups {
   int64_t count = 0;
-  const int32_t* row = nullptr;    // [count]
-  const int32_t* first = nullptr;  // [count + 1]
-  const int32_t* order = nullptr;  // [tokens]
+  CSpan row;    // i32 [count]
+  CSpan first;  // i32 [count + 1]
+  CSpan order;  // i32 [tokens]
 };
 
-// ids: i32 [tokens], each in [0, rows). A counting sort: O(tokens + rows).
-TokenGroups group_by_row(Arena& arena, const CSpan& ids, int64_t rows);
+// ids: i32 [tokens], each in [0, rows), read by the host. A counting sort: O(tokens + rows).
+TokenGroups group_by_row(Stream& s, const CSpan& ids, int64_t rows);
 
 }  // namespace aid

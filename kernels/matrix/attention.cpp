@@ -35,7 +35,7 @@ AttentionShape check_inputs(const char* op, const Arguments& a) {
   const int64_t sequences = a.cu_q.cols - 1;
   check_operand(op, "cu_q", a.cu_q, 1, sequences + 1, DType::i32);
   check_operand(op, "cu_k", a.cu_k, 1, sequences + 1, DType::i32);
-  const int32_t *cu_q = a.cu_q.template as<int32_t>(), *cu_k = a.cu_k.template as<int32_t>();
+  const int32_t *cu_q = a.cu_q.template host_as<int32_t>(), *cu_k = a.cu_k.template host_as<int32_t>();
   AID_CHECK(cu_q[0] == 0 && cu_k[0] == 0 && cu_q[sequences] == queries && cu_k[sequences] == keys, op,
             ": cu_q goes from ", cu_q[0], " to ", cu_q[sequences], ", cu_k goes from ", cu_k[0], " to ",
             cu_k[sequences], "; expected 0 to ", queries, " and 0 to ", keys);
@@ -51,7 +51,7 @@ AttentionShape check_inputs(const char* op, const Arguments& a) {
 // Multiplications and additions of one product of every query with every key of its sequence.
 template <class Arguments>
 int64_t product_flops(const Arguments& a) {
-  const int32_t *cu_q = a.cu_q.template as<int32_t>(), *cu_k = a.cu_k.template as<int32_t>();
+  const int32_t *cu_q = a.cu_q.template host_as<int32_t>(), *cu_k = a.cu_k.template host_as<int32_t>();
   int64_t pairs = 0;
   for (int64_t i = 0; i + 1 < a.cu_q.cols; ++i) pairs += int64_t{cu_q[i + 1] - cu_q[i]} * (cu_k[i + 1] - cu_k[i]);
   return 2 * pairs * a.q.cols;

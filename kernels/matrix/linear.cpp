@@ -1,13 +1,12 @@
 #include "kernels/matrix/linear.h"
 
 #include <algorithm>
-#include <cstring>
 #include <chrono>
-#include <optional>
+#include <cstring>
 #include <vector>
 
-#include "kernels/matrix/linear_dnnl.h"
 #include "kernels/matrix/linear_pack.h"
+#include "kernels/matrix/linear_weights.h"
 
 namespace aid {
 
@@ -29,19 +28,6 @@ int64_t rows_of_call(int64_t left) {
 // Rows that one sum of the weight gradient runs over at once: fixed, so that sums have a fixed order; few enough that
 // their packed copies stay in the caches while dW passes through.
 int64_t rows_of_sum(DType dtype) { return dtype == DType::bf16 ? 256 : 128; }
-
-// Takes back the scratch memory of a call.
-class Scratch {
- public:
-  explicit Scratch(Stream& s) : arena_(s.arena()), mark_(arena_.mark()) {}
-  ~Scratch() { arena_.rewind(mark_); }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-
- private:
-  Arena& arena_;
-  Arena::Mark mark_;
-};
 
 int64_t round_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
 
@@ -81,19 +67,6 @@ void multiply(Stream& s, Span y, CSpan x, PackedMatrix b, CSpan bias, Activation
 
 int64_t product_flops(int64_t rows, const LinearWeights& w) { return 2 * rows * w.out() * w.in(); }
 
-}  // namespace
-
-struct LinearWeights::State {
-  int64_t out, in;
-  DType compute;
-  PackedLayout forward;                  // of Wᵀ [in, out]
-  std::optional<PackedLayout> backward;  // of W [out, in]: training
-  Tensor packed;                         // Wᵀ: inference
-  std::vector<CSpan> source;             // W, one part below the other: training
-};
-
-namespace {
-
 void pack(Stream& s, Span packed, const PackedLayout& layout, Order order, const LinearWeights& w,
           std::span<const CSpan> source) {
   const ProfileScope profile(s.profiler(), {.op = "linear_pack", .bytes = w.out() * w.in() * 4 + packed.bytes()});
@@ -131,77 +104,47 @@ void pack(Stream& s, Span packed, const PackedLayout& layout, Order order, const
 PackedMatrix packed_for(Stream& s, const LinearWeights& w, const PackedLayout& layout, Order order) {
   const LinearWeights::State& state = w.state();
   if (!state.packed.empty()) return {layout, state.packed};
-  AID_CHECK(!state.source.empty(), "linear: weights without values; expected update() before the first product");
   const Span packed = s.arena().take(layout.dtype(), layout.elements());
   pack(s, packed, layout, order, w, state.source);
   return {layout, packed};
 }
 
-}  // namespace
-
-LinearWeights::LinearWeights() = default;
-LinearWeights::LinearWeights(int64_t out, int64_t in, DType compute, Use use) {
-  AID_CHECK(out > 0 && in > 0, "linear: weights of ", out, " x ", in);
-  AID_CHECK(compute == DType::f32 || compute == DType::bf16, "linear: computes in f32 or bf16, not ", name_of(compute));
-  const DType dtype = gemm::multiply_dtype(compute);
-  state_ =
-      std::make_unique<State>(State{.out = out, .in = in, .compute = compute, .forward = PackedLayout(in, out, dtype)});
-  if (use == Use::training) {
-    state_->backward.emplace(out, in, dtype);
-  } else {
-    state_->packed = Tensor::zeros(dtype, 1, state_->forward.elements());
-  }
+void check_values(const Stream& s, const LinearWeights& w) {
+  const LinearWeights::State& state = w.state();
+  const bool here = s.device() == Device::cuda ? !state.matrix.empty() : state.forward.has_value();
+  AID_CHECK(here, "linear: weights without values; expected update() on this device before the first product");
 }
-LinearWeights::~LinearWeights() = default;
-LinearWeights::LinearWeights(LinearWeights&&) noexcept = default;
-LinearWeights& LinearWeights::operator=(LinearWeights&&) noexcept = default;
 
-int64_t LinearWeights::out() const { return state_->out; }
-int64_t LinearWeights::in() const { return state_->in; }
-DType LinearWeights::compute() const { return state_->compute; }
-
-void LinearWeights::update(Stream& s, CSpan w) { update(s, std::span(&w, 1)); }
-
-void LinearWeights::update(Stream& s, std::span<const CSpan> stacked) {
-  int64_t rows = 0;
-  for (const CSpan& w : stacked) {
-    AID_CHECK(w.dtype == DType::f32 && w.cols == in(), "linear: weights are f32 with ", in(), " columns; got ",
-              name_of(w.dtype), " with ", w.cols);
-    rows += w.rows;
+void update_packed(Stream& s, const LinearWeights& w, std::span<const CSpan> stacked) {
+  LinearWeights::State& state = w.state();
+  if (!state.forward) {
+    const DType dtype = gemm::multiply_dtype(state.compute);
+    state.forward.emplace(state.in, state.out, dtype);
+    if (state.use == LinearWeights::Use::training) {
+      state.backward.emplace(state.out, state.in, dtype);
+    } else {
+      state.packed = Tensor::zeros(dtype, 1, state.forward->elements());
+    }
   }
-  AID_CHECK(rows == out(), "linear: weights have ", out(), " rows; got ", rows);
-  if (state_->backward) {
-    state_->source.assign(stacked.begin(), stacked.end());
+  if (state.use == LinearWeights::Use::training) {
+    state.source.assign(stacked.begin(), stacked.end());
   } else {
-    pack(s, state_->packed, state_->forward, Order::transposed, *this, stacked);
+    pack(s, state.packed, *state.forward, Order::transposed, w, stacked);
   }
 }
 
-void linear_forward(Stream& s, const LinearForward& a) {
+void forward(Stream& s, const LinearForward& a) {
   const LinearWeights& w = a.weights;
-  AID_CHECK(a.x.dtype == w.compute() && a.x.cols == w.in(), "linear: x is ", name_of(a.x.dtype), " [", a.x.rows, ", ",
-            a.x.cols, "]; the weights take ", name_of(w.compute()), " with ", w.in(), " columns");
-  AID_CHECK((a.y.dtype == w.compute() || a.y.dtype == DType::f32) && a.y.cols == w.out() && a.y.rows == a.x.rows,
-            "linear: y is ", name_of(a.y.dtype), " [", a.y.rows, ", ", a.y.cols, "]; expected ", name_of(w.compute()),
-            " or f32 [", a.x.rows, ", ", w.out(), "]");
-  AID_CHECK(a.bias.empty() || (a.bias.dtype == DType::f32 && a.bias.size() == w.out()), "linear: bias is ",
-            name_of(a.bias.dtype), " [", a.bias.size(), "]; expected f32 [", w.out(), "]");
   const Scratch scratch(s);
-  const PackedMatrix b = packed_for(s, w, w.state().forward, Order::transposed);
+  const PackedMatrix b = packed_for(s, w, *w.state().forward, Order::transposed);
   const ProfileScope profile(s.profiler(), {.op = "linear_forward",
                                             .bytes = a.x.bytes() + a.y.bytes() + b.data.bytes(),
                                             .flops = product_flops(a.x.rows, w)});
   multiply(s, a.y, a.x, b, a.bias, a.activation);
 }
 
-void linear_backward_input(Stream& s, const LinearBackwardInput& a) {
+void backward_input(Stream& s, const LinearBackwardInput& a) {
   const LinearWeights& w = a.weights;
-  AID_CHECK(w.state().backward.has_value(), "linear: backward needs weights made with Use::training");
-  AID_CHECK(a.dy.dtype == w.compute() && a.dy.cols == w.out(), "linear: dy is ", name_of(a.dy.dtype), " [", a.dy.rows,
-            ", ", a.dy.cols, "]; expected ", name_of(w.compute()), " with ", w.out(), " columns");
-  AID_CHECK(a.dx.dtype == w.compute() && a.dx.cols == w.in() && a.dx.rows == a.dy.rows, "linear: dx is ",
-            name_of(a.dx.dtype), " [", a.dx.rows, ", ", a.dx.cols, "]; expected ", name_of(w.compute()), " [",
-            a.dy.rows, ", ", w.in(), "]");
   const Scratch scratch(s);
   const PackedMatrix b = packed_for(s, w, *w.state().backward, Order::as_given);
   const ProfileScope profile(s.profiler(), {.op = "linear_backward_input",
@@ -210,16 +153,7 @@ void linear_backward_input(Stream& s, const LinearBackwardInput& a) {
   multiply(s, a.dx, a.dy, b, {}, Activation::none);
 }
 
-void linear_backward_weight(Stream& s, const LinearBackwardWeight& a) {
-  AID_CHECK(a.dw.dtype == DType::f32 && a.dw.rows == a.dy.cols && a.dw.cols == a.x.cols, "linear: dw is ",
-            name_of(a.dw.dtype), " [", a.dw.rows, ", ", a.dw.cols, "]; expected f32 [", a.dy.cols, ", ", a.x.cols, "]");
-  AID_CHECK(a.dy.rows == a.x.rows && a.dy.dtype == a.x.dtype, "linear: dy is ", name_of(a.dy.dtype), " with ",
-            a.dy.rows, " rows, x ", name_of(a.x.dtype), " with ", a.x.rows);
-  AID_CHECK(a.dbias.empty() || (a.dbias.dtype == DType::f32 && a.dbias.size() == a.dy.cols), "linear: dbias is ",
-            name_of(a.dbias.dtype), " [", a.dbias.size(), "]; expected f32 [", a.dy.cols, "]");
-  const ProfileScope profile(s.profiler(), {.op = "linear_backward_weight",
-                                            .bytes = a.dy.bytes() + a.x.bytes() + 2 * a.dw.bytes(),
-                                            .flops = 2 * a.x.rows * a.dw.size()});
+void backward_weight(Stream& s, const LinearBackwardWeight& a) {
   const DType dtype = gemm::multiply_dtype(a.x.dtype);
   const Scratch outer(s);
   const bool direct = a.dw.contiguous();
@@ -248,17 +182,85 @@ void linear_backward_weight(Stream& s, const LinearBackwardWeight& a) {
   if (!direct) gemm::copy(s, a.dw, c);
 }
 
+}  // namespace
+
+LinearWeights::LinearWeights() = default;
+LinearWeights::LinearWeights(int64_t out, int64_t in, DType compute, Use use) {
+  AID_CHECK(out > 0 && in > 0, "linear: weights of ", out, " x ", in);
+  AID_CHECK(compute == DType::f32 || compute == DType::bf16, "linear: computes in f32 or bf16, not ", name_of(compute));
+  state_ = std::make_unique<State>(State{.out = out, .in = in, .compute = compute, .use = use});
+}
+LinearWeights::~LinearWeights() = default;
+LinearWeights::LinearWeights(LinearWeights&&) noexcept = default;
+LinearWeights& LinearWeights::operator=(LinearWeights&&) noexcept = default;
+
+int64_t LinearWeights::out() const { return state_->out; }
+int64_t LinearWeights::in() const { return state_->in; }
+DType LinearWeights::compute() const { return state_->compute; }
+
+void LinearWeights::update(Stream& s, CSpan w) { update(s, std::span(&w, 1)); }
+
+void LinearWeights::update(Stream& s, std::span<const CSpan> stacked) {
+  int64_t rows = 0;
+  for (const CSpan& w : stacked) {
+    AID_CHECK(w.dtype == DType::f32 && w.cols == in(), "linear: weights are f32 with ", in(), " columns; got ",
+              name_of(w.dtype), " with ", w.cols);
+    rows += w.rows;
+  }
+  AID_CHECK(rows == out(), "linear: weights have ", out(), " rows; got ", rows);
+  select(s, update_packed, AID_CUDA_KERNEL(update_weights))(s, *this, stacked);
+}
+
+void linear_forward(Stream& s, const LinearForward& a) {
+  const LinearWeights& w = a.weights;
+  AID_CHECK(a.x.dtype == w.compute() && a.x.cols == w.in(), "linear: x is ", name_of(a.x.dtype), " [", a.x.rows, ", ",
+            a.x.cols, "]; the weights take ", name_of(w.compute()), " with ", w.in(), " columns");
+  AID_CHECK((a.y.dtype == w.compute() || a.y.dtype == DType::f32) && a.y.cols == w.out() && a.y.rows == a.x.rows,
+            "linear: y is ", name_of(a.y.dtype), " [", a.y.rows, ", ", a.y.cols, "]; expected ", name_of(w.compute()),
+            " or f32 [", a.x.rows, ", ", w.out(), "]");
+  AID_CHECK(a.bias.empty() || (a.bias.dtype == DType::f32 && a.bias.size() == w.out()), "linear: bias is ",
+            name_of(a.bias.dtype), " [", a.bias.size(), "]; expected f32 [", w.out(), "]");
+  check_values(s, w);
+  select(s, forward, AID_CUDA_KERNEL(linear_forward))(s, a);
+}
+
+void linear_backward_input(Stream& s, const LinearBackwardInput& a) {
+  const LinearWeights& w = a.weights;
+  AID_CHECK(w.state().use == LinearWeights::Use::training, "linear: backward needs weights made with Use::training");
+  AID_CHECK(a.dy.dtype == w.compute() && a.dy.cols == w.out(), "linear: dy is ", name_of(a.dy.dtype), " [", a.dy.rows,
+            ", ", a.dy.cols, "]; expected ", name_of(w.compute()), " with ", w.out(), " columns");
+  AID_CHECK(a.dx.dtype == w.compute() && a.dx.cols == w.in() && a.dx.rows == a.dy.rows, "linear: dx is ",
+            name_of(a.dx.dtype), " [", a.dx.rows, ", ", a.dx.cols, "]; expected ", name_of(w.compute()), " [",
+            a.dy.rows, ", ", w.in(), "]");
+  check_values(s, w);
+  select(s, backward_input, AID_CUDA_KERNEL(linear_backward_input))(s, a);
+}
+
+void linear_backward_weight(Stream& s, const LinearBackwardWeight& a) {
+  AID_CHECK(a.dw.dtype == DType::f32 && a.dw.rows == a.dy.cols && a.dw.cols == a.x.cols, "linear: dw is ",
+            name_of(a.dw.dtype), " [", a.dw.rows, ", ", a.dw.cols, "]; expected f32 [", a.dy.cols, ", ", a.x.cols, "]");
+  AID_CHECK(a.dy.rows == a.x.rows && a.dy.dtype == a.x.dtype, "linear: dy is ", name_of(a.dy.dtype), " with ",
+            a.dy.rows, " rows, x ", name_of(a.x.dtype), " with ", a.x.rows);
+  AID_CHECK(a.dbias.empty() || (a.dbias.dtype == DType::f32 && a.dbias.size() == a.dy.cols), "linear: dbias is ",
+            name_of(a.dbias.dtype), " [", a.dbias.size(), "]; expected f32 [", a.dy.cols, "]");
+  const ProfileScope profile(s.profiler(), {.op = "linear_backward_weight",
+                                            .bytes = a.dy.bytes() + a.x.bytes() + 2 * a.dw.bytes(),
+                                            .flops = 2 * a.x.rows * a.dw.size()});
+  select(s, backward_weight, AID_CUDA_KERNEL(linear_backward_weight))(s, a);
+}
+
 double measure_matrix_peak(Stream& s, DType compute) {
   constexpr int64_t kRows = 1024, kSize = 1024;
   constexpr int kTries = 20;
   LinearWeights weights(kSize, kSize, compute, LinearWeights::Use::inference);
-  const Tensor w = Tensor::zeros(DType::f32, kSize, kSize), x = Tensor::zeros(compute, kRows, kSize);
-  const Tensor y(compute, kRows, kSize);
+  const Tensor w = Tensor::zeros(DType::f32, kSize, kSize, s.device());
+  const Tensor x = Tensor::zeros(compute, kRows, kSize, s.device()), y(compute, kRows, kSize, s.device());
   weights.update(s, w);
   double best = 0;
   for (int i = 0; i < kTries; ++i) {
     const auto begin = std::chrono::steady_clock::now();
     linear_forward(s, {.y = y, .x = x, .weights = weights});
+    s.synchronize();
     const std::chrono::duration<double> time = std::chrono::steady_clock::now() - begin;
     best = std::max(best, static_cast<double>(product_flops(kRows, weights)) / time.count());
   }

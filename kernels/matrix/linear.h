@@ -2,8 +2,9 @@
 //   forward           y[r,o]   = act(sum_i x[r,i] W[o,i] + b[o])
 //   backward_input    dx[r,i]  = sum_o dy[r,o] W[o,i]
 //   backward_weight   dW[o,i] += sum_r dy[r,o] x[r,i],   db[o] += sum_r dy[r,o]
-// Products accumulate in f32. The same row gives the same bits whatever rows stand around it (forward, backward_input).
-// Matrix products are oneDNN's (linear_dnnl.cpp is the only file that knows it).
+// Products accumulate in f32. On the CPU the same row gives the same bits whatever rows stand around it (forward,
+// backward_input); a GPU's library picks its algorithm by the number of rows, too, and the same shape repeats its bits.
+// Matrix products are oneDNN's (linear_dnnl.cpp is the only file that knows it) and cuBLASLt's (linear_lib.cpp).
 #pragma once
 
 #include <memory>
@@ -16,7 +17,8 @@ namespace aid {
 
 enum class Activation : uint8_t { none, gelu_erf, gelu_tanh, relu, tanh };
 
-// W for the products, which read it in the matrix library's own blocked layout. Movable.
+// W for the products: on the CPU in the matrix library's own blocked layout, on a GPU as a matrix of the compute dtype.
+// Movable.
 class LinearWeights {
  public:
   // inference: a reordered copy, made once, for linear_forward. training: no copy; every product, forward and
@@ -31,7 +33,7 @@ class LinearWeights {
   LinearWeights& operator=(LinearWeights&&) noexcept;
 
   // Takes the values from `w`, f32 [out, in] (rows may be strided): at load, and after every optimizer step. In
-  // training `w` is referred to.
+  // training `w` is referred to, on the stream's device.
   void update(Stream& s, CSpan w);
   // The same for a matrix whose rows several parameters share, one below the other (query, key, value).
   void update(Stream& s, std::span<const CSpan> stacked);

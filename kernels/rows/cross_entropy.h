@@ -10,12 +10,12 @@
 namespace aid {
 
 struct CrossEntropy {
-  float* loss = nullptr;      // one value; may be null
+  Span loss;                  // f32 [1]; may be empty
   Span dlogits;               // f32 [rows, classes]; empty when only the loss is wanted; may be logits' memory
   Span probabilities;         // f32 [rows, classes]; empty when not wanted
   CSpan logits;               // f32 [rows, classes]
   CSpan labels;               // i32 [rows], 0 <= label < classes; empty: only probabilities are wanted
-  CSpan class_weights;        // f32 [classes] or empty (all ones)
+  CSpan class_weights;        // f32 [classes] or empty (all ones); read by the host where it sums up W
   float label_smoothing = 0;  // [0, 1)
   // The denominator W; 0: taken from these rows. A micro-batch of an accumulated step passes the whole step's W.
   float total_weight = 0;

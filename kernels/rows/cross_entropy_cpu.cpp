@@ -57,12 +57,15 @@ struct RowTerms {
 
 }  // namespace
 
-void cross_entropy(Stream& s, const CrossEntropy& a, double* row_losses) {
+void cross_entropy(Stream& s, const CrossEntropy& a) {
   const int64_t classes = a.logits.cols;
   const float* weights = a.class_weights.empty() ? nullptr : row_of<float>(a.class_weights, 0);
   float sum_of_weights = static_cast<float>(classes);
   if (weights != nullptr)
     sum_of_weights = sum_vectors(classes, [&](int64_t k, auto n) { return load_n(weights + k, n); });
+  const Arena::Mark mark = s.arena().mark();
+  double* const row_losses =
+      a.loss.empty() ? nullptr : static_cast<double*>(s.arena().take(DType::i64, a.logits.rows).data);
   s.team().ranges(a.logits.rows, 16, [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
       RowTerms terms = {0, 0, sum_of_weights};
@@ -74,6 +77,12 @@ void cross_entropy(Stream& s, const CrossEntropy& a, double* row_losses) {
       row_results(a, row, terms, row_losses == nullptr ? nullptr : row_losses + row);
     }
   });
+  if (row_losses != nullptr) {
+    double loss = 0;
+    for (int64_t row = 0; row < a.logits.rows; ++row) loss += row_losses[row];
+    *row_of<float>(a.loss, 0) = static_cast<float>(loss);
+  }
+  s.arena().rewind(mark);
 }
 
 }  // namespace aid::AID_TARGET

@@ -18,6 +18,10 @@ namespace cpu_avx512_bf16 {
 ResidualLayerNormForwardFn residual_layer_norm_forward;
 ResidualLayerNormBackwardFn residual_layer_norm_backward;
 }  // namespace cpu_avx512_bf16
+namespace cuda {
+ResidualLayerNormForwardFn residual_layer_norm_forward;
+ResidualLayerNormBackwardFn residual_layer_norm_backward;
+}  // namespace cuda
 
 void residual_layer_norm_forward(Stream& s, const ResidualLayerNormForward& a) {
   constexpr const char* kOp = "residual_layer_norm_forward";
@@ -37,7 +41,7 @@ void residual_layer_norm_forward(Stream& s, const ResidualLayerNormForward& a) {
       s.profiler(),
       {.op = kOp, .bytes = a.delta.bytes() + a.x.bytes() + a.y.bytes() + a.z.bytes(), .flops = 8 * rows * cols});
   select(s, cpu_avx2::residual_layer_norm_forward, cpu_avx512::residual_layer_norm_forward,
-         cpu_avx512_bf16::residual_layer_norm_forward)(s, a);
+         cpu_avx512_bf16::residual_layer_norm_forward, AID_CUDA_KERNEL(residual_layer_norm_forward))(s, a);
 }
 
 void residual_layer_norm_backward(Stream& s, const ResidualLayerNormBackward& a) {
@@ -62,7 +66,7 @@ void residual_layer_norm_backward(Stream& s, const ResidualLayerNormBackward& a)
                             .bytes = a.dy.bytes() + a.dy2.bytes() + a.z.bytes() + a.dx.bytes() + a.ddelta.bytes(),
                             .flops = 14 * rows * cols});
   select(s, cpu_avx2::residual_layer_norm_backward, cpu_avx512::residual_layer_norm_backward,
-         cpu_avx512_bf16::residual_layer_norm_backward)(s, a);
+         cpu_avx512_bf16::residual_layer_norm_backward, AID_CUDA_KERNEL(residual_layer_norm_backward))(s, a);
 }
 
 }  // namespace aid

@@ -1,21 +1,54 @@
-// Equations: adamw.h. One pass: each element of the four vectors is read once and written once. Ordinary stores: the
-// lines have just been read, so a store that goes around the cache would save nothing.
+// Equations: adamw.h. All tensors one after the other are one long vector, of which each thread takes a contiguous
+// range. One pass: each element of the four vectors is read once and written once. Ordinary stores: the lines have just
+// been read, so a store that goes around the cache would save nothing.
+#include "kernels/update/adamw.h"
+
 #include "kernels/cpu/simd.h"
-#include "kernels/update/adamw_piece.h"
+#include "kernels/update/adamw_step.h"
 
 namespace aid::AID_TARGET {
+namespace {
 
-[[gnu::flatten]] void adamw(const AdamWPiece& a) {
-  for_vectors(a.size, [&](int64_t i, auto n) {
-    const Vec g = load_n(a.gradient + i, n) * a.gradient_scale;
-    const Vec m = a.beta1 * load_n(a.m + i, n) + a.one_minus_beta1 * g;
-    const Vec v = a.beta2 * load_n(a.v + i, n) + a.one_minus_beta2 * (g * g);
+// A run of one tensor's elements.
+struct Piece {
+  float *parameter, *gradient, *m, *v;
+  int64_t size;
+  float decay, gradient_scale;
+};
+
+[[gnu::flatten]] void update(const AdamWStep& a, const Piece& piece) {
+  for_vectors(piece.size, [&](int64_t i, auto n) {
+    const Vec g = load_n(piece.gradient + i, n) * piece.gradient_scale;
+    const Vec m = a.beta1 * load_n(piece.m + i, n) + a.one_minus_beta1 * g;
+    const Vec v = a.beta2 * load_n(piece.v + i, n) + a.one_minus_beta2 * (g * g);
     const Vec denominator = square_root(v) * a.inverse_root_correction2 + a.eps;
-    const Vec p = a.decay * load_n(a.parameter + i, n) - a.step_size * m / denominator;
-    store_n(m, a.m + i, n);
-    store_n(v, a.v + i, n);
-    store_n(p, a.parameter + i, n);
-    if (a.clear_gradients) store_n(Vec(0.0f), a.gradient + i, n);
+    const Vec p = piece.decay * load_n(piece.parameter + i, n) - a.step_size * m / denominator;
+    store_n(m, piece.m + i, n);
+    store_n(v, piece.v + i, n);
+    store_n(p, piece.parameter + i, n);
+    if (a.clear_gradients) store_n(Vec(0.0f), piece.gradient + i, n);
+  });
+}
+
+}  // namespace
+
+void adamw(Stream& s, const AdamW& a, const AdamWStep& step) {
+  const float scale = a.norm.empty() ? 1.0f : clipping_scale(*row_of<float>(a.norm, 0), step.max_norm);
+  s.team().ranges(step.elements, 1024, [&](int64_t begin, int64_t end) {
+    int64_t start = 0;  // of the tensor in the long vector
+    for (const AdamWTensor& t : a.tensors) {
+      const int64_t size = t.parameter.rows * t.parameter.cols;
+      const int64_t first = begin > start ? begin - start : 0, last = end - start < size ? end - start : size;
+      start += size;
+      if (first >= last) continue;
+      update(step, {.parameter = row_of<float>(t.parameter, 0) + first,
+                    .gradient = row_of<float>(t.gradient, 0) + first,
+                    .m = row_of<float>(t.m, 0) + first,
+                    .v = row_of<float>(t.v, 0) + first,
+                    .size = last - first,
+                    .decay = decay_factor(a.lr, t.weight_decay),
+                    .gradient_scale = scale});
+    }
   });
 }
 

@@ -1,54 +1,43 @@
 #include "kernels/update/global_norm.h"
 
 #include <algorithm>
-#include <cmath>
 #include <vector>
 
 #include "kernels/core/operands.h"
+#include "kernels/update/norm_chunk.h"
 
 namespace aid {
 
-using SumOfSquaresFn = double(const float* x, int64_t size);
+using GlobalNormFn = void(Stream&, Span norm, std::span<const NormChunk> chunks);
 namespace cpu_avx2 {
-SumOfSquaresFn sum_of_squares;
+GlobalNormFn global_norm;
 }
 namespace cpu_avx512 {
-SumOfSquaresFn sum_of_squares;
+GlobalNormFn global_norm;
 }
 namespace cpu_avx512_bf16 {
-SumOfSquaresFn sum_of_squares;
+GlobalNormFn global_norm;
+}
+namespace cuda {
+GlobalNormFn global_norm;
 }
 
-double global_norm(Stream& s, std::span<const CSpan> vectors) {
+void global_norm(Stream& s, const GlobalNorm& a) {
   constexpr const char* kOp = "global_norm";
-  constexpr int64_t kChunk = 1 << 14;
-  struct Chunk {
-    const float* x;
-    int64_t size;
-    double sum;
-  };
-  std::vector<Chunk> chunks;
+  check_operand(kOp, "norm", a.norm, 1, 1, DType::f32);
+  std::vector<NormChunk> chunks;
   int64_t total = 0;
-  for (const CSpan& x : vectors) {
+  for (const CSpan& x : a.vectors) {
     check_operand(kOp, "vector", x, x.rows, x.cols, DType::f32);
     AID_CHECK(x.contiguous(), kOp, ": a vector has gaps between its rows");
-    for (int64_t begin = 0; begin < x.size(); begin += kChunk) {
-      chunks.push_back({x.as<float>() + begin, std::min(kChunk, x.size() - begin), 0});
+    for (int64_t begin = 0; begin < x.size(); begin += kNormChunk) {
+      chunks.push_back({x.as<float>() + begin, std::min(kNormChunk, x.size() - begin)});
     }
     total += x.size();
   }
   const ProfileScope scope(s.profiler(), {.op = kOp, .bytes = total * 4, .flops = 2 * total});
-  const auto sum_of_squares =
-      select(s, cpu_avx2::sum_of_squares, cpu_avx512::sum_of_squares, cpu_avx512_bf16::sum_of_squares);
-  s.team().ranges(static_cast<int64_t>(chunks.size()), 1, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      Chunk& chunk = chunks[static_cast<size_t>(i)];
-      chunk.sum = sum_of_squares(chunk.x, chunk.size);
-    }
-  });
-  double sum = 0;
-  for (const Chunk& chunk : chunks) sum += chunk.sum;
-  return std::sqrt(sum);
+  select(s, cpu_avx2::global_norm, cpu_avx512::global_norm, cpu_avx512_bf16::global_norm, AID_CUDA_KERNEL(global_norm))(
+      s, a.norm, chunks);
 }
 
 }  // namespace aid

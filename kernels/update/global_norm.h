@@ -9,6 +9,10 @@
 
 namespace aid {
 
-double global_norm(Stream& s, std::span<const CSpan> vectors);  // f32, contiguous
+struct GlobalNorm {
+  Span norm;                       // f32 [1]
+  std::span<const CSpan> vectors;  // f32, contiguous
+};
+void global_norm(Stream& s, const GlobalNorm& a);
 
 }  // namespace aid

@@ -81,9 +81,13 @@ TEST(Activation, EdgesOfTheRange) {
     const float x[] = {0.0f, -0.0f, 30.0f, -30.0f, 1e30f, -1e30f, kInfinity, kNan, 1e-30f};
     constexpr int64_t kCount = std::size(x);
     const auto at = [&](Activation f, int64_t i) {
-      float y[kCount];
-      activation_forward(s, {.y = vector(y, kCount), .x = vector(x, kCount), .activation = f});
-      return y[i];
+      const Scratch scratch(s);
+      const Span y = s.arena().take(DType::f32, kCount);
+      activation_forward(s, {.y = y, .x = s.upload(vector(x, kCount)), .activation = f});
+      float result[kCount];
+      s.download(vector(result, kCount), y);
+      s.synchronize();
+      return result[i];
     };
     for (const Activation f : {Activation::gelu_erf, Activation::gelu_tanh}) {
       EXPECT_EQ(at(f, 0), 0.0f);

@@ -45,17 +45,19 @@ TEST(AdamW, UpdatesAllTensorsInOnePass) {
       std::vector<Stepped<double>> exact;
       std::vector<Stepped<float>> naive;
       for (const AdamWTensor& t : tensors) {
-        const reference::AdamWSetting setting = {1e-3, 0.9, 0.999, kEps, t.weight_decay, 0.5, step};
+        const reference::AdamWSetting setting = {1e-3, 0.9, 0.999, kEps, t.weight_decay, 2 / (4 + 1e-6), step};
         exact.emplace_back(t, setting);
         naive.emplace_back(t, setting);
       }
       const std::vector<double> gradient = values(tensors[0].gradient);
+      const CSpan norm = run.input({4.0}, 1, 1);
       run.execute([&](Stream& s) {
         adamw(s, {.tensors = tensors,
                   .lr = 1e-3,
                   .eps = kEps,
                   .step = step,
-                  .gradient_scale = 0.5f,
+                  .norm = norm,
+                  .max_norm = 2,
                   .clear_gradients = clear});
       });
       for (size_t i = 0; i < tensors.size(); ++i) {

@@ -5,9 +5,12 @@
 #include <algorithm>
 #include <cmath>
 
+#include "tests/kernels/harness.h"
+
 namespace aid::test {
 
 std::vector<double> values(CSpan span) {
+  span = on_host(span);
   std::vector<double> result(static_cast<size_t>(span.size()));
   for (int64_t i = 0; i < span.size(); ++i) {
     const int64_t at = i / span.cols * span.stride + i % span.cols;

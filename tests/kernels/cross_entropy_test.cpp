@@ -34,7 +34,7 @@ TEST(CrossEntropy, LossProbabilitiesAndGradient) {
           const auto naive = reference::cross_entropy<float>(values_as<float>(dlogits), values_as<int32_t>(labels),
                                                              values_as<float>(weights), smoothing, total_weight, scale);
           run.execute([&](Stream& s) {
-            cross_entropy(s, {.loss = loss.as<float>(),
+            cross_entropy(s, {.loss = loss,
                               .dlogits = dlogits,
                               .probabilities = probabilities,
                               .logits = dlogits,
@@ -68,7 +68,7 @@ TEST(CrossEntropy, AsTorchHasIt) {
   const float logits[] = {1, 2, 3, -1, 0, 1}, weights[] = {0.5f, 1, 2};
   const int32_t labels[] = {2, 0};
   float loss = 0;
-  cross_entropy(s, {.loss = &loss,
+  cross_entropy(s, {.loss = vector(&loss, 1),
                     .logits = matrix(logits, 2, 3),
                     .labels = vector(labels, 2),
                     .class_weights = vector(weights, 3),
@@ -78,13 +78,11 @@ TEST(CrossEntropy, AsTorchHasIt) {
 
 TEST(CrossEntropy, ProbabilitiesNeedNoLabels) {
   for (const Target target : targets()) {
-    Stream s({.threads = 1, .target = target});
-    const float logits[] = {1000, 1000, -1000};
-    float p[3];
-    cross_entropy(s, {.probabilities = vector(p, 3), .logits = vector(logits, 3)});
-    EXPECT_EQ(p[0], 0.5f);
-    EXPECT_EQ(p[1], 0.5f);
-    EXPECT_EQ(p[2], 0.0f);
+    OpRun run({.target = target});
+    const CSpan logits = run.input({1000, 1000, -1000}, 1, 3);
+    const Span p = run.output(1, 3);
+    run.execute([&](Stream& s) { cross_entropy(s, {.probabilities = p, .logits = logits}); });
+    expect_equal(p, {0.5, 0.5, 0.0});
   }
 }
 
@@ -93,7 +91,7 @@ TEST(CrossEntropy, RefusesLabelsOutOfRange) {
   const float logits[] = {1, 2};
   const int32_t label = 2;
   float loss = 0;
-  EXPECT_THROW(cross_entropy(s, {.loss = &loss, .logits = vector(logits, 2), .labels = vector(&label, 1)}),
+  EXPECT_THROW(cross_entropy(s, {.loss = vector(&loss, 1), .logits = vector(logits, 2), .labels = vector(&label, 1)}),
                std::invalid_argument);
 }
 

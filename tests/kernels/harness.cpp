@@ -16,6 +16,22 @@ namespace {
 constexpr int kPoison = 0xff;
 constexpr size_t kGuardBytes = 128;
 
+// Operands in a GPU's memory and their images in the host's.
+struct Image {
+  const std::byte *device, *host;
+  size_t bytes;
+};
+std::vector<Image>& images() {
+  static std::vector<Image> all;
+  return all;
+}
+
+// Memory as bytes.
+Span bytes_of(const Buffer& buffer, Device device) {
+  const auto size = static_cast<int64_t>(buffer.bytes());
+  return {buffer.data(), DType::i8, device, 1, size, size};
+}
+
 void write(Span span, const std::vector<double>& values) {
   AID_CHECK(static_cast<int64_t>(values.size()) == span.size(), "test: ", values.size(), " values for ", span.size());
   for (int64_t i = 0; i < span.size(); ++i) {
@@ -48,7 +64,12 @@ std::string name_of(const Case& c) {
 
 std::vector<Target> targets() {
   std::vector<Target> found;
-  for (const Target target : {Target::cpu_avx2, Target::cpu_avx512, Target::cpu_avx512_bf16}) {
+#ifdef AID_TEST_CUDA_ONLY
+  const std::vector<Target> all = {Target::cuda};
+#else
+  const std::vector<Target> all = {Target::cpu_avx2, Target::cpu_avx512, Target::cpu_avx512_bf16, Target::cuda};
+#endif
+  for (const Target target : all) {
     if (supported(target)) found.push_back(target);
   }
   return found;
@@ -108,30 +129,61 @@ Span OpRun::add(int64_t rows, int64_t cols, Layout layout, bool writable) {
   operand->memory = Buffer(first + bytes + kGuardBytes);
   operand->writable = writable;
   std::memset(operand->memory.data(), kPoison, operand->memory.bytes());
-  operand->span = {
+  const Span on_host = {
       static_cast<std::byte*>(operand->memory.data()) + first, layout.dtype, Device::cpu, rows, cols, stride};
+  operand->span = on_host;
+  if (device_of(case_.target) == Device::cuda) {
+    operand->device = Buffer(operand->memory.bytes(), Memory::device);
+    auto* const device = static_cast<std::byte*>(operand->device.data());
+    operand->span.device = Device::cuda;
+    operand->span.data = device + first;
+    images().push_back({device, static_cast<std::byte*>(operand->memory.data()), operand->memory.bytes()});
+  }
   operands_.push_back(std::move(operand));
-  return operands_.back()->span;
+  return on_host;
+}
+
+OpRun::~OpRun() {
+  for (const auto& operand : operands_) {
+    std::erase_if(images(), [&](const Image& image) { return image.device == operand->device.data(); });
+  }
+}
+
+CSpan on_host(CSpan span) {
+  if (span.device == Device::cpu) return span;
+  const auto* const data = static_cast<const std::byte*>(span.data);
+  for (const Image& image : images()) {
+    if (data < image.device || data >= image.device + image.bytes) continue;
+    span.device = Device::cpu;
+    span.data = span.host = image.host + (data - image.device);
+    return span;
+  }
+  AID_CHECK(false, "test: a span of device memory that is no operand");
+  return span;
 }
 
 CSpan OpRun::input(const std::vector<double>& values, int64_t rows, int64_t cols, Layout layout) {
-  const Span span = add(rows, cols, layout, false);
-  write(span, values);
+  const Span image = add(rows, cols, layout, false);
+  write(image, values);
+  CSpan span = operands_.back()->span;
+  span.host = image.data;
   return span;
 }
 
-Span OpRun::output(int64_t rows, int64_t cols, Layout layout) { return add(rows, cols, layout, true); }
+Span OpRun::output(int64_t rows, int64_t cols, Layout layout) {
+  add(rows, cols, layout, true);
+  return operands_.back()->span;
+}
 
 Span OpRun::inout(const std::vector<double>& values, int64_t rows, int64_t cols, Layout layout) {
-  const Span span = add(rows, cols, layout, true);
-  write(span, values);
-  return span;
+  write(add(rows, cols, layout, true), values);
+  return operands_.back()->span;
 }
 
 void OpRun::check(const Operand& operand, int index, const char* when) {
   const auto* now = static_cast<const std::byte*>(operand.memory.data());
   const Span& span = operand.span;
-  const auto first = static_cast<const std::byte*>(span.data) - now;
+  const auto first = static_cast<const std::byte*>(on_host(span).data) - now;
   const auto width = static_cast<int64_t>(size_of(span.dtype));
   for (int64_t i = 0; i < static_cast<int64_t>(operand.memory.bytes()); ++i) {
     const int64_t element = (i - first) / width;
@@ -159,13 +211,26 @@ void OpRun::execute(const std::function<void(Stream&)>& op) {
     int threads;
     const char* when;
   };
-  for (const Round round : {Round{1, "in the first run"}, Round{1, "when repeated with 1 thread"},
-                            Round{2, "when run with 2 threads"}, Round{3, "when run with 3 threads"}}) {
+  const bool device = device_of(case_.target) == Device::cuda;
+  std::vector<Round> rounds = {{1, "in the first run"}, {1, "when repeated with 1 thread"}};
+  if (!device) rounds.insert(rounds.end(), {{2, "when run with 2 threads"}, {3, "when run with 3 threads"}});
+  for (const Round& round : rounds) {
     for (auto& operand : operands_) {
       std::memcpy(operand->memory.data(), operand->before.data(), operand->memory.bytes());
     }
     Stream stream({.threads = round.threads, .target = case_.target});
+    if (device) {
+      for (auto& operand : operands_) {
+        stream.upload(bytes_of(operand->device, Device::cuda), bytes_of(operand->memory, Device::cpu));
+      }
+    }
     op(stream);
+    if (device) {
+      for (auto& operand : operands_) {
+        stream.download(bytes_of(operand->memory, Device::cpu), bytes_of(operand->device, Device::cuda));
+      }
+      stream.synchronize();
+    }
     for (size_t i = 0; i < operands_.size(); ++i) {
       if (operands_[i]->after.empty()) operands_[i]->after = copy(*operands_[i]);
       check(*operands_[i], static_cast<int>(i), round.when);

@@ -1,6 +1,7 @@
 // Runs one op the way every kernel test wants it run: on each target that the machine has, f32 and bf16, awkward sizes,
 // misaligned pointers, guard bytes around every operand, outputs full of NaN, several times and with 1, 2 and 3
-// threads, which must all give the same bits. A test says what the operands are and what the result should be:
+// threads, which must all give the same bits. On a GPU the operands are copies in its memory; values() (compare.h)
+// reads their contents before and after. A test says what the operands are and what the result should be:
 //
 //   for_each_case({}, [](const Case& c) {
 //     OpRun run(c);
@@ -36,7 +37,7 @@ struct Cases {
 // Calls body for every combination; a failure inside prints the command that repeats that one (AID_CASE picks it).
 void for_each_case(const Cases& cases, const std::function<void(const Case&)>& body);
 
-// The targets that this machine can run.
+// The targets that this machine can run. In kernels_cuda_test, which has the software GPU: that alone.
 std::vector<Target> targets();
 
 // Repeatable random values; a case has its own, whatever other cases run.
@@ -57,6 +58,9 @@ class Random {
 class OpRun {
  public:
   explicit OpRun(const Case& c) : case_(c) {}
+  ~OpRun();
+  OpRun(const OpRun&) = delete;
+  OpRun& operator=(const OpRun&) = delete;
 
   // Operands in the case's dtype, or another: values are rounded to it. Every row is followed by `gap` guard elements.
   struct Layout {
@@ -77,22 +81,28 @@ class OpRun {
   }
   Span inout(const std::vector<double>& values, int64_t rows, int64_t cols, Layout layout);
 
-  // Runs op with 1, 1 again, 2 and 3 threads; every operand must have the same bits after each, inputs and guards their
-  // old ones.
+  // Runs op with 1, 1 again, 2 and 3 threads (on a GPU twice); every operand must have the same bits after each, inputs
+  // and guards their old ones.
   void execute(const std::function<void(Stream&)>& op);
 
  private:
   struct Operand {
-    Buffer memory;
+    Buffer memory;                         // the host's
+    Buffer device;                         // on a GPU: where span points
     std::vector<std::byte> before, after;  // the whole memory, guards included
     Span span;
     bool writable;
   };
+  // Returns the operand where the host can write it.
   Span add(int64_t rows, int64_t cols, Layout layout, bool writable);
   void check(const Operand& operand, int index, const char* when);
 
   Case case_;
   std::vector<std::unique_ptr<Operand>> operands_;
 };
+
+// The operand of a live OpRun, or a part of it, where the host can read it; any other span of the host's memory as it
+// is.
+CSpan on_host(CSpan span);
 
 }  // namespace aid::test

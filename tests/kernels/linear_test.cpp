@@ -46,7 +46,7 @@ TEST(Linear, Forward) {
         const double scale = 1 / std::sqrt(static_cast<double>(shape.in));
         const Matrix w(rounded(random.normal(shape.out * shape.in, scale), c.dtype), shape.out, shape.in);
         LinearWeights weights(shape.out, shape.in, c.dtype, Use::inference);
-        Stream loader;
+        Stream loader({.target = c.target});
         weights.update(loader, w.span());
 
         OpRun run(c);
@@ -70,7 +70,7 @@ TEST(Linear, ForwardActivations) {
     Random random(c);
     const Matrix w(rounded(random.normal(kOut * kIn, 0.6), c.dtype), kOut, kIn);
     LinearWeights weights(kOut, kIn, c.dtype, Use::inference);
-    Stream loader;
+    Stream loader({.target = c.target});
     weights.update(loader, w.span());
     for (const Activation activation :
          {Activation::gelu_erf, Activation::gelu_tanh, Activation::relu, Activation::tanh}) {
@@ -97,7 +97,7 @@ TEST(Linear, BackwardInput) {
       const double scale = 1 / std::sqrt(static_cast<double>(shape.out));
       const Matrix w(rounded(random.normal(shape.out * shape.in, scale), c.dtype), shape.out, shape.in);
       LinearWeights weights(shape.out, shape.in, c.dtype, Use::training);
-      Stream loader;
+      Stream loader({.target = c.target});
       weights.update(loader, w.span());
 
       OpRun run(c);

@@ -110,7 +110,7 @@ TEST_P(BertDropout, ClassifierDropoutKeepsTheExpectation) {
   std::vector<double> sum(expected.size()), squares(expected.size());
   for (uint32_t draw = 0; draw < kDraws; ++draw) {
     const auto drawn = test::floats_of(model.forward_training(s_, golden_.batch(1), {.seed = 3, .step = draw}));
-    s_.arena().release();
+    s_.release();
     for (size_t i = 0; i < drawn.size(); ++i) {
       sum[i] += drawn[i];
       squares[i] += static_cast<double>(drawn[i]) * drawn[i];

@@ -42,7 +42,7 @@ TEST_P(BertInvariance, LogitsOfATextAloneAreThoseInABatch) {
   for (int i = 0; i < batch.sequences(); ++i) {
     EXPECT_EQ(test::floats_of(model.forward(s, test::pick(batch, {i}))), row(together, static_cast<size_t>(i), labels))
         << "text " << i;
-    s.arena().release();
+    s.release();
   }
 }
 
@@ -104,7 +104,7 @@ TEST_P(BertInvariance, ArenaIsLeftAsFound) {
   Stream s({.threads = 2});
   BertClassifier model = golden_.model(s, compute(), Mode::inference);
   model.forward(s, golden_.batch(0));
-  s.arena().release();
+  s.release();
   const size_t high_water = s.arena().high_water_bytes();
   for (int i = 0; i < 3; ++i) model.forward(s, golden_.batch(0));  // not released: each leaves its logits only
   EXPECT_LE(s.arena().high_water_bytes(), high_water + 3 * 4096);

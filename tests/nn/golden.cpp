@@ -124,13 +124,13 @@ Step forward_backward(Stream& s, nn::BertClassifier& model, const nn::TokenBatch
                       const std::vector<int32_t>& labels, const nn::DropoutKey& dropout, float total) {
   const Span logits = model.forward_training(s, batch, dropout);
   Step step{.loss = 0, .logits = floats_of(logits)};
-  cross_entropy(s, {.loss = &step.loss,
+  cross_entropy(s, {.loss = vector(&step.loss, 1),
                     .dlogits = logits,
                     .logits = logits,
                     .labels = vector(labels.data(), static_cast<int64_t>(labels.size())),
                     .total_weight = total});
   model.backward(s, logits);
-  s.arena().release();
+  s.release();
   return step;
 }
 

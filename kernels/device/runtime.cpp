@@ -1,0 +1,158 @@
+#include "kernels/device/runtime.h"
+
+#include <cstring>
+#include <utility>
+
+#ifdef AID_CUDA
+#include <cuda_runtime_api.h>
+#endif
+
+namespace aid::cuda {
+
+#ifdef AID_CUDA
+
+namespace {
+
+// A copy of more than this goes around the staging memory, which should not grow to a model's size.
+constexpr size_t kMostStaged = size_t{1} << 20;
+
+void check(cudaError_t error, const char* call) {
+  if (error == cudaSuccess) return;
+  (void)cudaGetLastError();  // the error is told once
+  throw CudaError(std::string(call) + ": " + cudaGetErrorString(error) + " (" + cudaGetErrorName(error) + ")");
+}
+
+std::string megabytes(size_t bytes) { return std::to_string((bytes + (size_t{1} << 19)) >> 20) + " MiB"; }
+
+}  // namespace
+
+std::string unavailable() {
+  int devices = 0;
+  const cudaError_t error = cudaGetDeviceCount(&devices);
+  if (error != cudaSuccess) {
+    (void)cudaGetLastError();
+    return std::string("no CUDA device: ") + cudaGetErrorString(error);
+  }
+  if (devices == 0) return "no CUDA device: the driver lists none";
+  int major = 0, minor = 0;
+  check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0), "cudaDeviceGetAttribute");
+  check(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, 0), "cudaDeviceGetAttribute");
+  if (major >= 8) return "";
+  return "the GPU has compute capability " + std::to_string(major) + "." + std::to_string(minor) +
+         "; expected 8.0 (Ampere) or above";
+}
+
+void* allocate(size_t bytes, CUstream_st* stream) {
+  void* data = nullptr;
+  const cudaError_t error = stream != nullptr ? cudaMallocAsync(&data, bytes, stream) : cudaMalloc(&data, bytes);
+  if (error == cudaErrorMemoryAllocation) {
+    (void)cudaGetLastError();
+    size_t free = 0, total = 0;
+    const bool known = cudaMemGetInfo(&free, &total) == cudaSuccess;
+    throw CudaError("out of GPU memory: " + megabytes(bytes) + " more were asked for" +
+                    (known ? ", " + megabytes(free) + " of " + megabytes(total) + " are free" : "") +
+                    "; lower --tokens-per-pass or --max-length, or end what else uses the GPU");
+  }
+  check(error, stream != nullptr ? "cudaMallocAsync" : "cudaMalloc");
+  return data;
+}
+
+// Called by destructors, also while the process goes down: an error here has nobody to tell.
+void release(void* data, CUstream_st* stream) noexcept {
+  (void)(stream != nullptr ? cudaFreeAsync(data, stream) : cudaFree(data));
+}
+
+void clear(void* data, size_t bytes) {
+  check(cudaMemset(data, 0, bytes), "cudaMemset");
+  check(cudaStreamSynchronize(nullptr), "cudaStreamSynchronize");
+}
+
+void* allocate_pinned(size_t bytes) {
+  void* data = nullptr;
+  check(cudaHostAlloc(&data, bytes, cudaHostAllocDefault), "cudaHostAlloc");
+  return data;
+}
+
+void release_pinned(void* data) noexcept { (void)cudaFreeHost(data); }
+
+Queue::Queue() {
+  if (const std::string why = unavailable(); !why.empty()) throw CudaError(why + "; --device cpu works without one");
+  check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
+  for (Staging& staging : staging_) {
+    check(cudaEventCreateWithFlags(&staging.read, cudaEventDisableTiming), "cudaEventCreateWithFlags");
+  }
+}
+
+Queue::~Queue() {
+  // The device may still read the staging memory, which is freed next.
+  (void)cudaStreamSynchronize(stream_);
+  matrix_library_.reset();
+  for (Staging& staging : staging_) (void)cudaEventDestroy(staging.read);
+  (void)cudaStreamDestroy(stream_);
+}
+
+const void* Queue::upload(void* to, const void* host, size_t bytes) {
+  if (bytes > kMostStaged) {
+    // Of pageable memory the call returns only when the driver has copied it.
+    check(cudaMemcpyAsync(to, host, bytes, cudaMemcpyHostToDevice, stream_), "cudaMemcpyAsync to the device");
+    return nullptr;
+  }
+  const Span staged = staging_[current_].memory.take(DType::i8, static_cast<int64_t>(bytes));
+  std::memcpy(staged.data, host, bytes);
+  check(cudaMemcpyAsync(to, staged.data, bytes, cudaMemcpyHostToDevice, stream_), "cudaMemcpyAsync to the device");
+  return staged.data;
+}
+
+void Queue::download(void* host, const void* from, size_t bytes) {
+  if (bytes > kMostStaged) {
+    check(cudaMemcpyAsync(host, from, bytes, cudaMemcpyDeviceToHost, stream_), "cudaMemcpyAsync to the host");
+    return;
+  }
+  const Span staged = staging_[current_].memory.take(DType::i8, static_cast<int64_t>(bytes));
+  check(cudaMemcpyAsync(staged.data, from, bytes, cudaMemcpyDeviceToHost, stream_), "cudaMemcpyAsync to the host");
+  downloads_.push_back({host, staged.data, bytes});
+}
+
+void Queue::synchronize() {
+  check(cudaStreamSynchronize(stream_), "cudaStreamSynchronize");
+  for (const Download& download : downloads_) std::memcpy(download.host, download.staged, download.bytes);
+  downloads_.clear();
+}
+
+void Queue::release() {
+  // A staged download would be overwritten.
+  if (!downloads_.empty()) synchronize();
+  check(cudaEventRecord(staging_[current_].read, stream_), "cudaEventRecord");
+  current_ = 1 - current_;
+  Staging& next = staging_[current_];
+  check(cudaEventSynchronize(next.read), "cudaEventSynchronize");
+  next.memory.release();
+}
+
+#else
+
+namespace {
+
+constexpr const char* kWithout = "this program was built without the CUDA toolkit";
+
+[[noreturn]] void refuse() { throw CudaError(std::string(kWithout) + "; --device cpu works without one"); }
+
+}  // namespace
+
+std::string unavailable() { return kWithout; }
+void* allocate(size_t, CUstream_st*) { refuse(); }
+void release(void*, CUstream_st*) noexcept {}
+void clear(void*, size_t) { refuse(); }
+void* allocate_pinned(size_t) { refuse(); }
+void release_pinned(void*) noexcept {}
+
+Queue::Queue() { refuse(); }
+Queue::~Queue() = default;
+const void* Queue::upload(void*, const void*, size_t) { refuse(); }
+void Queue::download(void*, const void*, size_t) { refuse(); }
+void Queue::synchronize() { refuse(); }
+void Queue::release() { refuse(); }
+
+#endif
+
+}  // namespace aid::cuda

@@ -1,0 +1,186 @@
+// Equations: embedding_layer_norm.h. Forward and dz: a row is in the registers of a warp or block, as in
+// residual_layer_norm.cu. Table gradients: tokens are grouped by row of the table, by the host; a block sums one
+// group's rows of dz over a run of columns and adds them to the table once.
+#include "kernels/lookup/embedding_layer_norm.h"
+
+#include "kernels/device/column_sums.cuh"
+#include "kernels/device/layer_norm_row.cuh"
+#include "kernels/lookup/group_by_row.h"
+
+namespace aid::cuda {
+namespace {
+
+// The three rows whose sum is a token's z; type is null without token types.
+struct EmbeddingRows {
+  const float *word, *position, *type;
+
+  template <int N>
+  __device__ void sum(int column, float (&z)[N]) const {
+    float more[N];
+    load(word + column, z);
+    load(position + column, more);
+#pragma unroll
+    for (int i = 0; i < N; ++i) z[i] += more[i];
+    if (type == nullptr) return;
+    load(type + column, more);
+#pragma unroll
+    for (int i = 0; i < N; ++i) z[i] += more[i];
+  }
+};
+
+template <class Args>
+__device__ EmbeddingRows embedding_rows(const Args& a, int64_t token) {
+  const int32_t type = a.types.data == nullptr ? 0 : row_of<int32_t>(a.types, 0)[token];
+  return {row_of<float>(a.tables.word, row_of<int32_t>(a.ids, 0)[token]),
+          row_of<float>(a.tables.position, row_of<int32_t>(a.positions, 0)[token]),
+          a.tables.type.data == nullptr ? nullptr : row_of<float>(a.tables.type, type)};
+}
+
+template <class T, class Tile>
+__global__ void __launch_bounds__(Tile::kBlock)
+    embedding_layer_norm_forward_kernel(EmbeddingLayerNormForward a, DropoutKernel dropout) {
+  __shared__ RowSum<Tile> sum;
+  const int cols = static_cast<int>(a.y.cols);
+  const int64_t token = int64_t{blockIdx.x} * Tile::kRows + threadIdx.x / Tile::kThreads;
+  if (token >= a.y.rows) return;  // a whole warp, or nobody of a block
+  const EmbeddingRows rows = embedding_rows(a, token);
+  typename Tile::Values z;
+  Tile::for_each(cols, [&](int chunk, int column, bool inside) {
+    if (inside) rows.sum(column, z[chunk]);
+  });
+  const RowStatistics statistics = row_statistics<Tile>(z, cols, a.eps, sum);
+  DropoutMask mask(dropout, dropout.on ? row_of<int32_t>(a.row_ids, 0)[token] : 0);
+  Tile::for_each(cols, [&](int chunk, int column, bool inside) {
+    if (inside) {
+      float gamma[Tile::kWidth], beta[Tile::kWidth];
+      load(row_of<float>(a.gamma, 0) + column, gamma);
+      load(row_of<float>(a.beta, 0) + column, beta);
+#pragma unroll
+      for (int i = 0; i < Tile::kWidth; ++i) {
+        z[chunk][i] = (z[chunk][i] - statistics.mean) * statistics.rstd * gamma[i] + beta[i];
+      }
+    }
+    if (dropout.on) mask.apply(column, z[chunk]);
+    if (inside) store(z[chunk], row_of<T>(a.y, token) + column);
+  });
+  if (threadIdx.x % Tile::kThreads != 0) return;
+  if (a.mean.data != nullptr) row_of<float>(a.mean, 0)[token] = statistics.mean;
+  if (a.rstd.data != nullptr) row_of<float>(a.rstd, 0)[token] = statistics.rstd;
+}
+
+// dz: f32 [tokens, cols]; partial: f32 [blocks, 2 cols]
+template <class T, class Tile>
+__global__ void __launch_bounds__(Tile::kBlock)
+    embedding_layer_norm_backward_kernel(EmbeddingLayerNormBackward a, DropoutKernel dropout, Span dz, float* partial,
+                                         int64_t tokens_of_block) {
+  extern __shared__ float block_sums[];
+  __shared__ RowSum<Tile> sum;
+  const int cols = static_cast<int>(a.dy.cols);
+  const int64_t begin = blockIdx.x * tokens_of_block;
+  const int64_t end = begin + tokens_of_block < a.dy.rows ? begin + tokens_of_block : a.dy.rows;
+  ParameterSums<Tile> sums;
+  for (int64_t token = begin + threadIdx.x / Tile::kThreads; token < end; token += Tile::kRows) {
+    const EmbeddingRows rows = embedding_rows(a, token);
+    DropoutMask mask(dropout, dropout.on ? row_of<int32_t>(a.row_ids, 0)[token] : 0);
+    typename Tile::Values d, z;
+    Tile::for_each(cols, [&](int chunk, int column, bool inside) {
+      if (inside) {
+        load(row_of<T>(a.dy, token) + column, d[chunk]);
+        rows.sum(column, z[chunk]);
+        if (a.dy2.data != nullptr) {
+          float second[Tile::kWidth];
+          load(row_of<T>(a.dy2, token) + column, second);
+#pragma unroll
+          for (int i = 0; i < Tile::kWidth; ++i) d[chunk][i] += second[i];
+        }
+      }
+      if (dropout.on) mask.apply(column, d[chunk]);
+    });
+    layer_norm_backward_row<Tile>(d, z, row_of<float>(a.gamma, 0), cols,
+                                  {row_of<float>(a.mean, 0)[token], row_of<float>(a.rstd, 0)[token]}, sums, sum);
+    Tile::for_each(cols, [&](int chunk, int column, bool inside) {
+      if (inside) store(d[chunk], row_of<float>(dz, token) + column);
+    });
+  }
+  write_parameter_sums<Tile>(sums, cols, block_sums, partial + int64_t{blockIdx.x} * 2 * cols);
+}
+
+constexpr int kGroupWarps = 4;
+
+// Block (x, y): columns 32 x ... of group y + groups before. Warp w sums the group's tokens w, w + 4, ...
+__global__ void __launch_bounds__(kGroupWarps* kWarp)
+    add_groups_kernel(Span table, Span dz, TokenGroups groups, int64_t skipped) {
+  __shared__ float sums[kGroupWarps][kWarp];
+  const int warp = static_cast<int>(threadIdx.x) / kWarp, lane = static_cast<int>(threadIdx.x) % kWarp;
+  const int64_t column = int64_t{blockIdx.x} * kWarp + lane;
+  const int32_t *order = row_of<int32_t>(groups.order, 0), *first = row_of<int32_t>(groups.first, 0);
+  for (int64_t group = blockIdx.y; group < groups.count; group += gridDim.y) {
+    const int32_t row = row_of<int32_t>(groups.row, 0)[group];
+    if (row == skipped) continue;  // the whole block
+    float total = 0;
+    if (column < table.cols) {
+#pragma unroll 4
+      for (int32_t i = first[group] + warp; i < first[group + 1]; i += kGroupWarps) {
+        total += row_of<float>(dz, order[i])[column];
+      }
+    }
+    sums[warp][lane] = total;
+    __syncthreads();
+    if (warp == 0 && column < table.cols) {
+      float sum = sums[0][lane];
+#pragma unroll
+      for (int w = 1; w < kGroupWarps; ++w) sum += sums[w][lane];
+      row_of<float>(table, row)[column] += sum;
+    }
+    __syncthreads();
+  }
+}
+
+}  // namespace
+
+void embedding_layer_norm_forward(Stream& s, const EmbeddingLayerNormForward& a) {
+  with_float_type(a.y.dtype, [&]<class T>(T) {
+    constexpr int kWide = 16 / static_cast<int>(sizeof(T));
+    const bool wide = a.y.cols % kWide == 0 &&
+                      vectors_fit(kWide, a.y, a.tables.word, a.tables.position, a.tables.type, a.gamma, a.beta);
+    with_row_tile<T>(a.y.cols, wide, [&]<class Tile>(Tile) {
+      launch(s, embedding_layer_norm_forward_kernel<T, Tile>,
+             {.grid = blocks_for(a.y.rows, Tile::kRows), .block = Tile::kBlock}, a, DropoutKernel(a.dropout));
+    });
+  });
+}
+
+void embedding_layer_norm_backward(Stream& s, const EmbeddingLayerNormBackward& a, const Span& dz) {
+  const Scratch scratch(s);
+  const int64_t cols = a.dy.cols, tokens_of_block = rows_per_sum(a.dy.rows);
+  const Span partial = s.arena().take(DType::f32, blocks_for(a.dy.rows, tokens_of_block), 2 * cols);
+  with_float_type(a.dy.dtype, [&]<class T>(T) {
+    constexpr int kWide = 16 / static_cast<int>(sizeof(T));
+    const bool wide = cols % kWide == 0 && vectors_fit(kWide, a.dy, a.dy2, dz, a.tables.word, a.tables.position,
+                                                       a.tables.type, a.gamma, partial);
+    with_row_tile<T>(cols, wide, [&]<class Tile>(Tile) {
+      launch(s, embedding_layer_norm_backward_kernel<T, Tile>,
+             {.grid = static_cast<unsigned>(partial.rows),
+              .block = Tile::kBlock,
+              .shared = Tile::kRows > 1 ? static_cast<size_t>(2 * cols) * sizeof(float) : 0},
+             a, DropoutKernel(a.dropout), dz, static_cast<float*>(partial.data), tokens_of_block);
+    });
+  });
+  add_column_sums(s, {.first = a.dgamma, .second = a.dbeta, .x = partial});
+}
+
+void add_groups(Stream& s, const Span& table, const Span& dz, const TokenGroups& groups, int64_t skipped) {
+  constexpr int64_t kMostBlocks = 65535;
+  if (groups.count == 1) {
+    // All tokens, in their order: the token types of texts without a pair. One group would keep few blocks busy.
+    const int32_t row = groups.row.host_as<int32_t>()[0];
+    if (row != skipped) add_column_sums(s, {.first = table.row_slice(row, row + 1), .x = dz});
+    return;
+  }
+  launch(s, add_groups_kernel,
+         {.grid = dim3(blocks_for(table.cols, kWarp), static_cast<unsigned>(std::min(groups.count, kMostBlocks))),
+          .block = kGroupWarps * kWarp},
+         table, dz, groups, skipped);
+}
+
+}  // namespace aid::cuda
