@@ -25,52 +25,38 @@ struct BackwardArguments {
 
 // Own: two tiles of rows (q, dout or k, v). Others: two tiles of columns (k, v or q, dout), in two stages.
 template <class Tiles>
-struct BackwardShared {
-  SharedPieces pieces;
-  SharedPieces::Piece own, others, scratch, statistics, keep;
+struct BackwardShared : SharedPieces {
+  Piece own, others, scratch, statistics, keep;
 
   __host__ __device__ BackwardShared(int rows, int queries, bool dropout)
-      : own(pieces.take(Tiles::tile_bytes(rows), 2)),
-        others(pieces.take(Tiles::tile_bytes(Tiles::kColumns), 4)),
-        scratch(pieces.take(Tiles::scratch_bytes(rows), 1)),
-        statistics(pieces.take(queries * static_cast<int>(sizeof(QueryStatistics)), 2)),
-        keep(pieces.take(dropout ? KeepTile::size(queries) : 0, 2)) {}
+      : own(take(Tiles::tile_bytes(rows), 2)),
+        others(take(Tiles::tile_bytes(Tiles::kColumns), 4)),
+        scratch(take(Tiles::scratch_bytes(rows), 1)),
+        statistics(take(queries * static_cast<int>(sizeof(QueryStatistics)), 2)),
+        keep(take(dropout ? KeepTile::size(queries) : 0, 2)) {}
 };
-
-// Eight elements of a row, 0 behind its end.
-template <class T>
-__device__ void load8(float (&x)[8], const T* row, int column, int columns, bool vectors) {
-  if (vectors && column < columns) {
-    constexpr int kElements = 16 / sizeof(T);
-#pragma unroll
-    for (int e = 0; e < 8; e += kElements) {
-      // A vector of f32 may be the last one.
-      const uint4 words =
-          column + e < columns ? *reinterpret_cast<const uint4*>(row + column + e) : make_uint4(0, 0, 0, 0);
-#pragma unroll
-      for (int i = 0; i < kElements; ++i) x[e + i] = to_float(reinterpret_cast<const T*>(&words)[i]);
-    }
-  } else {
-#pragma unroll
-    for (int e = 0; e < 8; ++e) x[e] = column + e < columns ? to_float(row[column + e]) : 0;
-  }
-}
 
 // The statistics of a warp's queries, of those behind `dout`'s end zeros; eight lanes a query.
 template <class Tiles, class T>
 __device__ void query_statistics(const Tiles& tiles, const HeadRows<const T>& dout, const HeadRows<const T>& out,
                                  const float* lse, int64_t lse_stride, QueryStatistics* shared,
                                  QueryStatistics* global) {
+  constexpr int kElements = 16 / sizeof(T);
   for (int r = tiles.lane / 8; r < Tiles::kWarpRows; r += 4) {
     const int query = tiles.first_row + r;
     const bool there = query < dout.rows;
     float dot = 0;
-    for (int column = tiles.lane % 8 * 8; there && column < dout.columns; column += 64) {
-      float x[8], y[8];
-      load8(x, dout.data + query * dout.stride, column, dout.columns, dout.vectors);
-      load8(y, out.data + query * out.stride, column, out.columns, out.vectors);
+    for (int column = tiles.lane % 8 * kElements; there && column < dout.columns; column += 8 * kElements) {
+      const T *x = dout.data + query * dout.stride + column, *y = out.data + query * out.stride + column;
+      if (dout.vectors) {
+        float xs[kElements], ys[kElements];
+        load(x, xs);
+        load(y, ys);
 #pragma unroll
-      for (int e = 0; e < 8; ++e) dot = fmaf(x[e], y[e], dot);
+        for (int e = 0; e < kElements; ++e) dot = fmaf(xs[e], ys[e], dot);
+      } else {
+        for (int e = 0; e < min(kElements, dout.columns - column); ++e) dot = fmaf(to_float(x[e]), to_float(y[e]), dot);
+      }
     }
     dot = sum_over_row<8>(dot);
     if (tiles.lane % 8 != 0) continue;
@@ -83,17 +69,16 @@ __device__ void query_statistics(const Tiles& tiles, const HeadRows<const T>& do
 }
 
 template <class Tiles>
-__global__ void __launch_bounds__(kAttentionWarps * 32)
+__global__ void __launch_bounds__(kAttentionThreads)
     attention_backward_q_kernel(const BackwardArguments<typename Tiles::Element> arguments) {
   const AttentionArguments& a = arguments.common;
-  const int sequence = blockIdx.x / a.tiles, head = blockIdx.y, rows = blockDim.x / 32 * Tiles::kWarpRows;
+  const int sequence = blockIdx.x / a.tiles, head = blockIdx.y, rows = blockDim.x / kWarp * Tiles::kWarpRows;
   const int first = blockIdx.x % a.tiles * rows;
   const Range queries = range_of(a.cu_q, sequence), keys = range_of(a.cu_k, sequence);
   if (first >= queries.size) return;
 
   extern __shared__ __align__(128) unsigned char shared[];
-  const bool dropout = a.dropout.row_ids != nullptr;
-  const BackwardShared<Tiles> at(rows, rows, dropout);
+  const BackwardShared<Tiles> at(rows, rows, a.dropout.on);
   const Tiles tiles(a, shared + at.scratch[0]);
   const auto k = head_rows(arguments.k, a, keys, head), v = head_rows(arguments.v, a, keys, head);
   const auto dout = head_rows(arguments.dout, a, queries, head).from(first);
@@ -104,9 +89,9 @@ __global__ void __launch_bounds__(kAttentionWarps * 32)
     Tiles::load(shared + at.others[tile % 2 * 2], Tiles::kColumns, k.from(key));
     Tiles::load(shared + at.others[tile % 2 * 2 + 1], Tiles::kColumns, v.from(key));
     copy_async_commit();
-    if (dropout && key % KeepTile::kKeys == 0) {
+    if (a.dropout.on && key % KeepTile::kKeys == 0) {
       const int group = key / KeepTile::kKeys;
-      keep_tile(group).fill(a.dropout, head, queries.begin + first, queries.size - first, group);
+      keep_tile(group).fill(a, head, queries.begin + first, queries.size - first, group);
     }
   };
 
@@ -132,7 +117,8 @@ __global__ void __launch_bounds__(kAttentionWarps * 32)
     typename Tiles::Scores s, ds;
     tiles.multiply_transposed(s, shared + at.own[0], shared + at.others[tile % 2 * 2]);
     tiles.multiply_transposed(ds, shared + at.own[1], shared + at.others[tile % 2 * 2 + 1]);
-    if (dropout) keep_tile(key / KeepTile::kKeys).for_dropped_keys(tiles, key, [&](int i, int j) { ds.at(i, j) = 0; });
+    if (a.dropout.on)
+      keep_tile(key / KeepTile::kKeys).for_dropped_keys(tiles, key, [&](int i, int j) { ds.at(i, j) = 0; });
 #pragma unroll
     for (int i = 0; i < Tiles::kThreadRows; ++i) {
       const QueryStatistics query = statistics[tiles.row(i)];
@@ -153,17 +139,16 @@ __global__ void __launch_bounds__(kAttentionWarps * 32)
 
 // Rows are keys here and columns queries: S^T, P^T and dS^T.
 template <class Tiles>
-__global__ void __launch_bounds__(kAttentionWarps * 32)
+__global__ void __launch_bounds__(kAttentionThreads)
     attention_backward_kv_kernel(const BackwardArguments<typename Tiles::Element> arguments) {
   const AttentionArguments& a = arguments.common;
-  const int sequence = blockIdx.x / a.tiles, head = blockIdx.y, rows = blockDim.x / 32 * Tiles::kWarpRows;
+  const int sequence = blockIdx.x / a.tiles, head = blockIdx.y, rows = blockDim.x / kWarp * Tiles::kWarpRows;
   const int first = blockIdx.x % a.tiles * rows;
   const Range queries = range_of(a.cu_q, sequence), keys = range_of(a.cu_k, sequence);
   if (first >= keys.size) return;
 
   extern __shared__ __align__(128) unsigned char shared[];
-  const bool dropout = a.dropout.row_ids != nullptr;
-  const BackwardShared<Tiles> at(rows, Tiles::kColumns, dropout);
+  const BackwardShared<Tiles> at(rows, Tiles::kColumns, a.dropout.on);
   const Tiles tiles(a, shared + at.scratch[0]);
   const auto q = head_rows(arguments.q, a, queries, head), dout = head_rows(arguments.dout, a, queries, head);
   const QueryStatistics* statistics = arguments.statistics + head * arguments.tokens + queries.begin;
@@ -182,8 +167,8 @@ __global__ void __launch_bounds__(kAttentionWarps * 32)
                     i < valid ? 8 : 0);
     }
     copy_async_commit();
-    if (dropout) {
-      keep_tile(tile).fill(a.dropout, head, queries.begin + query, valid, first / KeepTile::kKeys);
+    if (a.dropout.on) {
+      keep_tile(tile).fill(a, head, queries.begin + query, valid, first / KeepTile::kKeys);
     }
   };
 
@@ -214,7 +199,7 @@ __global__ void __launch_bounds__(kAttentionWarps * 32)
         ds.at(i, j) = p.at(i, j) * fmaf(ds.at(i, j), a.dropout.scale, -query.dot);
       }
     }
-    if (dropout) {
+    if (a.dropout.on) {
       keep_tile(tile).for_dropped_queries(tiles, first, [&](int i, int j) {
         ds.at(i, j) = -p.at(i, j) * columns[tiles.column(j)].dot;
         p.at(i, j) = 0;
@@ -238,28 +223,27 @@ static void launch_backward(Stream& s, const AttentionBackward& a, const Attenti
   using T = typename Tiles::Element;
   const Arena::Mark mark = s.arena().mark();
   const Span statistics = s.arena().take(DType::f32, a.heads, a.q.rows * 2);
-  BackwardArguments<T> arguments = {.dq = head_matrix<T>(a.dq),
-                                    .dk = head_matrix<T>(a.dk),
-                                    .dv = head_matrix<T>(a.dv),
-                                    .dout = head_matrix<const T>(a.dout),
-                                    .out = head_matrix<const T>(a.out),
-                                    .q = head_matrix<const T>(a.q),
-                                    .k = head_matrix<const T>(a.k),
-                                    .v = head_matrix<const T>(a.v),
-                                    .lse = a.lse.as<float>(),
-                                    .lse_stride = a.lse.stride,
-                                    .statistics = static_cast<QueryStatistics*>(statistics.data),
-                                    .tokens = a.q.rows};
-  const auto run = [&](auto* kernel, int64_t longest, int queries) {
-    if (longest == 0) return;
-    const AttentionBlocks blocks = blocks_of<Tiles>(a, longest);
-    arguments.common = common_arguments(a, blocks, {a.dq, a.dk, a.dv, a.dout, a.out, a.q, a.k, a.v});
-    const int shared_bytes =
-        BackwardShared<Tiles>(blocks.rows, queries > 0 ? queries : blocks.rows, a.dropout.on()).pieces.bytes;
-    launch(s, kernel, {blocks.grid(), blocks.threads, shared_bytes}, arguments);
-  };
-  run(attention_backward_q_kernel<Tiles>, shape.longest_q, 0);
-  run(attention_backward_kv_kernel<Tiles>, shape.longest_k, Tiles::kColumns);
+  const AttentionBlocks q_blocks = blocks_of<Tiles>(a, shape.longest_q),
+                        kv_blocks = blocks_of<Tiles>(a, shape.longest_k);
+  BackwardArguments<T> arguments = {
+      .common = common_arguments(a, q_blocks, {a.dq, a.dk, a.dv, a.dout, a.out, a.q, a.k, a.v}),
+      .dq = head_matrix<T>(a.dq),
+      .dk = head_matrix<T>(a.dk),
+      .dv = head_matrix<T>(a.dv),
+      .dout = head_matrix<const T>(a.dout),
+      .out = head_matrix<const T>(a.out),
+      .q = head_matrix<const T>(a.q),
+      .k = head_matrix<const T>(a.k),
+      .v = head_matrix<const T>(a.v),
+      .lse = a.lse.as<float>(),
+      .lse_stride = a.lse.stride,
+      .statistics = static_cast<QueryStatistics*>(statistics.data),
+      .tokens = a.q.rows};
+  const BackwardShared<Tiles> q_shared(q_blocks.rows, q_blocks.rows, a.dropout.on());
+  launch(s, attention_backward_q_kernel<Tiles>, {q_blocks.grid(), q_blocks.threads, q_shared.size()}, arguments);
+  arguments.common.tiles = kv_blocks.tiles;
+  const BackwardShared<Tiles> kv_shared(kv_blocks.rows, Tiles::kColumns, a.dropout.on());
+  launch(s, attention_backward_kv_kernel<Tiles>, {kv_blocks.grid(), kv_blocks.threads, kv_shared.size()}, arguments);
   s.arena().rewind(mark);
 }
 

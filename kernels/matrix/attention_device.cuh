@@ -7,31 +7,12 @@
 // elements, heads up to 128 wide) and attention_fma.cuh (f32 arithmetic: f32 elements, and wider heads).
 #pragma once
 
-#include <cuda_bf16.h>
-#include <cuda_fp16.h>
-
-#include "kernels/core/philox.h"
 #include "kernels/device/mma.cuh"
+#include "kernels/device/philox.cuh"
+#include "kernels/device/vector.cuh"
 #include "kernels/matrix/attention.h"
 
 namespace aid::cuda {
-
-__device__ inline float to_float(float x) { return x; }
-__device__ inline float to_float(bf16 x) { return __bfloat162float(__ushort_as_bfloat16(x.bits)); }
-__device__ inline float to_float(f16 x) { return __half2float(__ushort_as_half(x.bits)); }
-
-template <class T>
-__device__ T from_float(float x) {
-  if constexpr (std::is_same_v<T, bf16>) {
-    bf16 result;
-    result.bits = __bfloat16_as_ushort(__float2bfloat16_rn(x));
-    return result;
-  } else if constexpr (std::is_same_v<T, f16>) {
-    return {__half_as_ushort(__float2half_rn(x))};
-  } else {
-    return x;
-  }
-}
 
 // 2^x within 2 ulp; results below 2^-126 are 0 (PTX ISA 9.7.3.21, ex2). The exponents here are at most about 0, where
 // exp2f's care for denormal results only costs time.
@@ -59,14 +40,6 @@ struct HeadRows {
   __device__ HeadRows from(int first) const { return {data + first * stride, stride, rows - first, columns, vectors}; }
 };
 
-// Which elements of P dropout keeps, by kernels/core/philox.h.
-struct DropoutArguments {
-  const int32_t* row_ids;  // null without dropout
-  uint64_t seed;
-  uint32_t step, site, threshold;
-  float scale;
-};
-
 // What every kernel is told.
 struct AttentionArguments {
   const int32_t *cu_q, *cu_k;
@@ -75,7 +48,8 @@ struct AttentionArguments {
   bool vectors;  // see HeadRows; of all operands
   float scale;
   float scale_log2;  // scale / ln 2: exp(scale * s) = 2^(scale_log2 * s)
-  DropoutArguments dropout;
+  DropoutKernel dropout;
+  const int32_t* row_ids;  // read with dropout only
 };
 
 // The rows [begin, begin + size) of one sequence.
@@ -106,9 +80,10 @@ struct KeepTile {
 
   // Every thread of the block decides some, one query's; `valid` of the queries exist. The block's threads are a
   // multiple of the queries.
-  __device__ void fill(const DropoutArguments& d, int head, int first_token, int valid, int group) const {
+  __device__ void fill(const AttentionArguments& a, int head, int first_token, int valid, int group) const {
+    const DropoutKernel& d = a.dropout;
     const int query = threadIdx.x % queries;
-    const uint32_t row = query < valid ? static_cast<uint32_t>(d.row_ids[first_token + query]) : 0;
+    const uint32_t row = query < valid ? static_cast<uint32_t>(a.row_ids[first_token + query]) : 0;
     for (int lane = threadIdx.x / queries; lane < kLanes; lane += blockDim.x / queries) {
       const auto element = static_cast<uint32_t>(group * kLanes + lane);
       const auto words = philox::block({element, row, d.site << 8 | static_cast<uint32_t>(head), d.step}, d.seed);
@@ -160,13 +135,13 @@ struct KeepTile {
 template <int kLanes>
 __device__ float sum_over_row(float x) {
 #pragma unroll
-  for (int lane = 1; lane < kLanes; lane *= 2) x += __shfl_xor_sync(~0u, x, lane);
+  for (int lane = 1; lane < kLanes; lane *= 2) x += __shfl_xor_sync(kAllLanes, x, lane);
   return x;
 }
 template <int kLanes>
 __device__ float max_over_row(float x) {
 #pragma unroll
-  for (int lane = 1; lane < kLanes; lane *= 2) x = fmaxf(x, __shfl_xor_sync(~0u, x, lane));
+  for (int lane = 1; lane < kLanes; lane *= 2) x = fmaxf(x, __shfl_xor_sync(kAllLanes, x, lane));
   return x;
 }
 
@@ -180,6 +155,7 @@ struct SharedPieces {
 
   int bytes = 0;
 
+  size_t size() const { return static_cast<size_t>(bytes); }
   __host__ __device__ Piece take(int size, int count) {
     constexpr int kAllBanks = 128;
     const Piece piece = {bytes, (size + kAllBanks - 1) / kAllBanks * kAllBanks};

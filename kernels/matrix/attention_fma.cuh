@@ -52,8 +52,8 @@ struct FmaTiles {
   float* scratch;
 
   __device__ FmaTiles(const AttentionArguments& a, unsigned char* scratch_memory)
-      : lane(threadIdx.x % 32),
-        first_row(threadIdx.x / 32 * kWarpRows),
+      : lane(threadIdx.x % kWarp),
+        first_row(threadIdx.x / kWarp * kWarpRows),
         dim(a.head_dim),
         scratch(reinterpret_cast<float*>(scratch_memory)) {}
 

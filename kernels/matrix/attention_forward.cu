@@ -15,29 +15,27 @@ struct ForwardArguments {
 
 // Tiles: of keys and values, in two stages.
 template <class Tiles>
-struct ForwardShared {
-  SharedPieces pieces;
-  SharedPieces::Piece q, tiles, scratch, keep;
+struct ForwardShared : SharedPieces {
+  Piece q, tiles, scratch, keep;
 
   __host__ __device__ ForwardShared(int rows, bool dropout)
-      : q(pieces.take(Tiles::tile_bytes(rows), 1)),
-        tiles(pieces.take(Tiles::tile_bytes(Tiles::kColumns), 4)),
-        scratch(pieces.take(Tiles::scratch_bytes(rows), 1)),
-        keep(pieces.take(dropout ? KeepTile::size(rows) : 0, 2)) {}
+      : q(take(Tiles::tile_bytes(rows), 1)),
+        tiles(take(Tiles::tile_bytes(Tiles::kColumns), 4)),
+        scratch(take(Tiles::scratch_bytes(rows), 1)),
+        keep(take(dropout ? KeepTile::size(rows) : 0, 2)) {}
 };
 
 template <class Tiles>
-__global__ void __launch_bounds__(kAttentionWarps * 32)
+__global__ void __launch_bounds__(kAttentionThreads, 2)
     attention_forward_kernel(const ForwardArguments<typename Tiles::Element> arguments) {
   const AttentionArguments& a = arguments.common;
-  const int sequence = blockIdx.x / a.tiles, head = blockIdx.y, rows = blockDim.x / 32 * Tiles::kWarpRows;
+  const int sequence = blockIdx.x / a.tiles, head = blockIdx.y, rows = blockDim.x / kWarp * Tiles::kWarpRows;
   const int first = blockIdx.x % a.tiles * rows;
   const Range queries = range_of(a.cu_q, sequence), keys = range_of(a.cu_k, sequence);
   if (first >= queries.size) return;
 
   extern __shared__ __align__(128) unsigned char shared[];
-  const bool dropout = a.dropout.row_ids != nullptr;
-  const ForwardShared<Tiles> at(rows, dropout);
+  const ForwardShared<Tiles> at(rows, a.dropout.on);
   const Tiles tiles(a, shared + at.scratch[0]);
   const auto k = head_rows(arguments.k, a, keys, head), v = head_rows(arguments.v, a, keys, head);
   const auto keep_tile = [&](int group) { return KeepTile{shared + at.keep[group % 2], rows}; };
@@ -48,9 +46,9 @@ __global__ void __launch_bounds__(kAttentionWarps * 32)
     Tiles::load(shared + at.tiles[tile % 2 * 2], Tiles::kColumns, k.from(key));
     Tiles::load(shared + at.tiles[tile % 2 * 2 + 1], Tiles::kColumns, v.from(key));
     copy_async_commit();
-    if (dropout && key % KeepTile::kKeys == 0) {
+    if (a.dropout.on && key % KeepTile::kKeys == 0) {
       const int group = key / KeepTile::kKeys;
-      keep_tile(group).fill(a.dropout, head, queries.begin + first, queries.size - first, group);
+      keep_tile(group).fill(a, head, queries.begin + first, queries.size - first, group);
     }
   };
 
@@ -99,7 +97,7 @@ __global__ void __launch_bounds__(kAttentionWarps * 32)
         sum[i] += s.at(i, j);
       }
     }
-    if (dropout) {
+    if (a.dropout.on) {
       const int key = tile * Tiles::kColumns;
       keep_tile(key / KeepTile::kKeys).for_dropped_keys(tiles, key, [&](int i, int j) { s.at(i, j) = 0; });
     }
@@ -131,15 +129,14 @@ static void launch_forward(Stream& s, const AttentionForward& a, const Attention
                                          .v = head_matrix<const T>(a.v),
                                          .lse = a.lse.empty() ? nullptr : a.lse.as<float>(),
                                          .lse_stride = a.lse.stride};
-  const int shared_bytes = ForwardShared<Tiles>(blocks.rows, a.dropout.on()).pieces.bytes;
-  launch(s, attention_forward_kernel<Tiles>, {blocks.grid(), blocks.threads, shared_bytes}, arguments);
+  const ForwardShared<Tiles> shared(blocks.rows, a.dropout.on());
+  launch(s, attention_forward_kernel<Tiles>, {blocks.grid(), blocks.threads, shared.size()}, arguments);
 }
 
 template <class T, int kDim>
 using ForwardMma = MmaTiles<T, kDim, 2, kDim <= 64 ? 64 : 32>;
 
 void attention_forward(Stream& s, const AttentionForward& a, const AttentionShape& shape) {
-  if (shape.longest_q == 0) return;
   with_tiles<ForwardMma>(a.q.dtype, shape.head_dim,
                          [&]<class Tiles>(std::type_identity<Tiles>) { launch_forward<Tiles>(s, a, shape); });
 }

@@ -13,7 +13,7 @@
 
 namespace aid::cuda {
 
-constexpr int kAttentionWarps = 4;  // of a block, at most
+constexpr int kAttentionWarps = 4, kAttentionThreads = kAttentionWarps * kWarp;  // of a block, at most
 
 // Calls f(std::type_identity<Tiles>()) with the narrowest tiles that a head fits in. Mma<T, kDim> are those on tensor
 // cores.
@@ -44,8 +44,9 @@ void with_tiles(DType dtype, int64_t head_dim, const F& f) {
 // Blocks of a kernel that gives each block some of `longest` rows of a sequence. Blocks behind the end of a shorter
 // sequence have nothing to do, which costs less than a list of those that have.
 struct AttentionBlocks {
-  int rows, threads;  // of a block
-  int tiles;          // of the longest sequence
+  int rows;          // of a block
+  unsigned threads;  // of a block
+  int tiles;         // of the longest sequence
   int64_t sequences;
   int heads;
 
@@ -53,10 +54,10 @@ struct AttentionBlocks {
 };
 template <class Tiles, class Arguments>
 AttentionBlocks blocks_of(const Arguments& a, int64_t longest) {
-  const auto warps = std::min<int64_t>((longest + Tiles::kWarpRows - 1) / Tiles::kWarpRows, kAttentionWarps);
+  const auto warps = std::clamp<int64_t>((longest + Tiles::kWarpRows - 1) / Tiles::kWarpRows, 1, kAttentionWarps);
   const int64_t rows = warps * Tiles::kWarpRows;
   return {.rows = static_cast<int>(rows),
-          .threads = static_cast<int>(warps * 32),
+          .threads = static_cast<unsigned>(warps) * kWarp,
           .tiles = static_cast<int>((longest + rows - 1) / rows),
           .sequences = a.cu_q.cols - 1,
           .heads = a.heads};
@@ -70,11 +71,9 @@ HeadMatrix<T> head_matrix(const std::conditional_t<std::is_const_v<T>, CSpan, Sp
 template <class Arguments>
 AttentionArguments common_arguments(const Arguments& a, const AttentionBlocks& blocks,
                                     std::initializer_list<CSpan> operands) {
-  const int64_t head_dim = a.q.cols / a.heads, width = static_cast<int64_t>(size_of(a.q.dtype));
-  bool vectors = head_dim * width % 16 == 0;
-  for (const CSpan& operand : operands) {
-    vectors &= reinterpret_cast<uintptr_t>(operand.data) % 16 == 0 && operand.stride * width % 16 == 0;
-  }
+  const int64_t head_dim = a.q.cols / a.heads, elements = 16 / static_cast<int64_t>(size_of(a.q.dtype));
+  bool vectors = head_dim % elements == 0;
+  for (const CSpan& operand : operands) vectors &= vectors_fit(elements, operand);
   return {.cu_q = a.cu_q.template as<int32_t>(),
           .cu_k = a.cu_k.template as<int32_t>(),
           .head_dim = static_cast<int>(head_dim),
@@ -82,12 +81,8 @@ AttentionArguments common_arguments(const Arguments& a, const AttentionBlocks& b
           .vectors = vectors,
           .scale = a.scale,
           .scale_log2 = a.scale * 1.44269504088896f,
-          .dropout = {.row_ids = a.dropout.on() ? a.row_ids.template as<int32_t>() : nullptr,
-                      .seed = a.dropout.seed,
-                      .step = a.dropout.step,
-                      .site = a.dropout.site,
-                      .threshold = a.dropout.threshold(),
-                      .scale = a.dropout.scale()}};
+          .dropout = DropoutKernel(a.dropout),
+          .row_ids = a.dropout.on() ? a.row_ids.template as<int32_t>() : nullptr};
 }
 
 }  // namespace aid::cuda

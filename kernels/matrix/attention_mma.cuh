@@ -52,7 +52,7 @@ struct MmaTiles {
   int lane, first_row;  // the warp's first own row
 
   __device__ MmaTiles(const AttentionArguments&, unsigned char*)
-      : lane(threadIdx.x % 32), first_row(threadIdx.x / 32 * kWarpRows) {}
+      : lane(threadIdx.x % kWarp), first_row(threadIdx.x / kWarp * kWarpRows) {}
 
   // Row of the own tile and column of element (i, j) of Scores.
   __device__ int row(int i) const { return first_row + i / 2 * 16 + i % 2 * 8 + lane / 4; }
@@ -119,7 +119,7 @@ struct MmaTiles {
 #pragma unroll
         for (int i = 0; i < 4; ++i) {
           const float* pair = p.fragments[r][k + i / 2] + i % 2 * 2;
-          a[r][i] = packed(pair[0], pair[1]);
+          a[r][i] = pack<T>(pair[0], pair[1]);
         }
       }
 #pragma unroll
@@ -147,12 +147,12 @@ struct MmaTiles {
         for (int half = 0; half < 2; ++half) {
           const float* pair = out.fragments[r][n] + half * 2;
           const int at = offset(first_row + r * 16 + half * 8 + lane / 4, n) + lane % 4 * 4;
-          *reinterpret_cast<uint32_t*>(staging + at) = packed(pair[0], pair[1]);
+          *reinterpret_cast<uint32_t*>(staging + at) = pack<T>(pair[0], pair[1]);
         }
       }
     }
     __syncwarp();
-    for (int i = lane; i < kWarpRows * kPieces; i += 32) {
+    for (int i = lane; i < kWarpRows * kPieces; i += kWarp) {
       const int r = first_row + i / kPieces, piece = i % kPieces, elements = min(to.columns - piece * 8, 8);
       if (r >= to.rows || elements <= 0) continue;
       T* target = to.data + r * to.stride + piece * 8;
@@ -172,16 +172,6 @@ struct MmaTiles {
   __device__ static int offset(int row, int piece) {
     const int swizzle = kPieces == 4 ? row / 2 % 4 : row % 8;
     return (row * kPieces + (piece ^ swizzle)) * 16;
-  }
-
-  __device__ static uint32_t packed(float low, float high) {
-    if constexpr (std::is_same_v<T, bf16>) {
-      const __nv_bfloat162 pair = __floats2bfloat162_rn(low, high);
-      return reinterpret_cast<const uint32_t&>(pair);
-    } else {
-      const __half2 pair = __floats2half2_rn(low, high);
-      return reinterpret_cast<const uint32_t&>(pair);
-    }
   }
 };
 
