@@ -55,9 +55,10 @@ function(aid_cuda_kernels name)
   target_compile_definitions(${name} PRIVATE AID_CUDA)
   target_include_directories(${name} SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS})
   # Optimised in debug builds too, as the CPU's kernels are.
-  target_compile_options(${name} PRIVATE "$<$<COMPILE_LANGUAGE:CUDA>:-O3;-lineinfo;--no-compress;--expt-relaxed-constexpr;-Xcompiler=-Wall,-Wextra;-Xcudafe=--display_error_number>"
+  set(flags -O3 -lineinfo --no-compress --expt-relaxed-constexpr
+    -Xcompiler=-Wall,-Wextra,-Wno-missing-field-initializers)
+  target_compile_options(${name} PRIVATE "$<$<COMPILE_LANGUAGE:CUDA>:${flags}>"
     $<$<AND:$<BOOL:${AID_WERROR}>,$<COMPILE_LANGUAGE:CUDA>>:-Werror=all-warnings>)
-  set_target_properties(${name} PROPERTIES CUDA_STANDARD 20 CUDA_STANDARD_REQUIRED ON CUDA_EXTENSIONS OFF)
 endfunction()
 
 # aid_test(NAME LIBRARIES...): every *_test.cpp below this folder in one GoogleTest program. Suites named Shared* read

@@ -1,5 +1,5 @@
 // A row in the registers of its threads: what residual_layer_norm.cu and embedding_layer_norm.cu share. The maths are
-// in their headers. A warp takes a row of up to 1,024 columns, a block a longer one; either way a thread holds at most
+// in their headers. A warp takes a row of up to 1,024 columns, a block a longer one or one that no vectors fit; either way a thread holds at most
 // kPerThread values of each operand, so a row is read from memory once and written once.
 //   columns of thread t: chunk i has kWidth neighbouring ones from (i * kThreads + t) * kWidth, so that a warp's access
 //   is one run of 32 kWidth elements
@@ -20,6 +20,9 @@ template <int kThreads_, int kWidth_, int kPerThread_>
 struct RowTile {
   static constexpr int kThreads = kThreads_, kWidth = kWidth_, kPerThread = kPerThread_;
   static constexpr int kChunks = kPerThread / kWidth;
+  // Unrolled, values stay in registers. Rows that no vectors fit are rare: their values may lie in local memory, and the
+  // code stays short.
+  static constexpr int kUnroll = kWidth == 1 ? 1 : kChunks;
   static constexpr int kBlock = kThreads == kWarp ? kRowsAtOnce * kWarp : kThreads;
   static constexpr int kRows = kBlock / kThreads;  // that a block works on at once
   using Values = float[kChunks][kWidth];
@@ -28,7 +31,7 @@ struct RowTile {
   template <class F>
   __device__ static void for_each(int cols, F&& f) {
     const int thread = static_cast<int>(threadIdx.x) % kThreads;
-#pragma unroll
+#pragma unroll kUnroll
     for (int chunk = 0; chunk < kChunks; ++chunk) {
       const int column = (chunk * kThreads + thread) * kWidth;
       if (column - thread % kWarp * kWidth >= cols) break;
@@ -150,10 +153,10 @@ constexpr int64_t rows_per_sum(int64_t rows) { return rows < 8192 ? 16 : 32; }
 template <class T, class F>
 void with_row_tile(int64_t cols, bool wide, F&& f) {
   constexpr int kWide = 16 / static_cast<int>(sizeof(T));
-  if (cols > kWarp * kMostPerThread) {
-    wide ? f(RowTile<kRowBlock, kWide, kMostPerThread>{}) : f(RowTile<kRowBlock, 1, kMostPerThread>{});
-  } else if (!wide) {
-    f(RowTile<kWarp, 1, kMostPerThread>{});
+  if (!wide) {
+    f(RowTile<kRowBlock, 1, kMostPerThread>{});
+  } else if (cols > kWarp * kMostPerThread) {
+    f(RowTile<kRowBlock, kWide, kMostPerThread>{});
   } else if (cols <= kWarp * 24) {
     f(RowTile<kWarp, kWide, 24>{});  // 768 columns, BERT's
   } else {

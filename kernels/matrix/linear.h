@@ -53,7 +53,8 @@ struct LinearForward {
   Span y;   // [rows, out], compute dtype or f32
   CSpan x;  // [rows, in], compute dtype; rows may be strided
   const LinearWeights& weights;
-  CSpan bias;                                // f32 [out], or empty
+  // f32 [out], or empty. A GPU's library adds it in y's dtype: to bf16 it is rounded.
+  CSpan bias;
   Activation activation = Activation::none;  // fused into the product
 };
 void linear_forward(Stream& s, const LinearForward& a);
