@@ -62,8 +62,7 @@ function(aid_cuda_kernels name)
 endfunction()
 
 # aid_test(NAME LIBRARIES...): every *_test.cpp below this folder in one GoogleTest program. Suites named Shared* read
-# AID_SHARED_DIR: they carry the label `shared` and are left out where it is missing. A second program of the same tests,
-# NAME_cuda_test, is linked with the software GPU in place of aid_cudart; to ctest its tests are cuda.SUITE.TEST.
+# AID_SHARED_DIR: they carry the label `shared` and are left out where it is missing.
 function(aid_test name)
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS *.cpp)
   add_executable(${name} ${sources})
@@ -79,4 +78,19 @@ function(aid_test name)
     gtest_discover_tests(${name} TEST_FILTER Shared* DISCOVERY_MODE PRE_TEST TEST_LIST ${name}_shared
       PROPERTIES LABELS shared TIMEOUT 900)
   endif()
+endfunction()
+
+# aid_cuda_test(NAME_cuda_test LIBRARIES...): the tests of this folder once more, with the software GPU in place of aid_cudart
+# and of cuBLASLt; to ctest they are cuda.SUITE.TEST. Whatever the software GPU reports fails the test (tests/softgpu_listener.cpp).
+function(aid_cuda_test name)
+  if(NOT TARGET softgpu_cudart)
+    return()
+  endif()
+  aid_test(${name} ${ARGN} softgpu_cudart)
+  target_sources(${name} PRIVATE ${CMAKE_SOURCE_DIR}/tests/softgpu_listener.cpp)
+  target_compile_definitions(${name} PRIVATE AID_TEST_SOFTGPU)
+  # RPATH, not RUNPATH: LD_LIBRARY_PATH may hold NVIDIA's own cuBLASLt.
+  set_target_properties(${name} PROPERTIES BUILD_RPATH ${CMAKE_BINARY_DIR}/softgpu)
+  target_link_options(${name} PRIVATE -Wl,--disable-new-dtags)
+  add_dependencies(${name} softgpu_cublaslt)
 endfunction()

@@ -32,12 +32,14 @@ class DropoutMask {
   __device__ DropoutMask(const DropoutKernel& dropout, int32_t row)
       : dropout_(dropout), row_(static_cast<uint32_t>(row)) {}
 
-  // x * keep / (1 - p) of the N columns from `column`, a multiple of N. All lanes of the warp call it together, with
-  // columns of one section.
+  // x * keep / (1 - p) of the N columns from `column`, a multiple of N. All lanes of the warp call it together, for 32 N
+  // neighbouring columns of one section.
   template <int N>
   __device__ void apply(int column, float (&x)[N]) {
     static_assert(N <= 16);
-    if (column / kSection != section_) decide(column / kSection);
+    // The warp's first column decides: where the compiler knows it, it knows the section, too.
+    const int section = (column - static_cast<int>(threadIdx.x) % kWarp * N) / kSection;
+    if (section != section_) decide(section);
     const int number = column % 128 / 16;
     uint32_t mask = votes_[0];
 #pragma unroll

@@ -39,6 +39,8 @@ const dnnl::engine& engine() {
       case Target::cpu_avx512_bf16:
         dnnl::set_max_cpu_isa(dnnl::cpu_isa::avx512_core_bf16);
         break;
+      case Target::cuda:  // never the default: that is an instruction set
+        break;
     }
     return dnnl::engine(dnnl::engine::kind::cpu, 0);
   }();

@@ -8,6 +8,9 @@
 #include <numbers>
 
 #include "tests/kernels/compare.h"
+#ifdef AID_TEST_SOFTGPU
+#include "tests/softgpu/runtime/control.h"
+#endif
 
 namespace aid::test {
 namespace {
@@ -24,6 +27,16 @@ struct Image {
 std::vector<Image>& images() {
   static std::vector<Image> all;
   return all;
+}
+
+// On the software GPU a repeated run has its warps in another order: what depends on it differs, or is reported.
+void choose_order([[maybe_unused]] bool repeated) {
+#ifdef AID_TEST_SOFTGPU
+  softgpu::LaunchOptions options = softgpu::options_from_environment();
+  if (repeated)
+    options.order = options.order == softgpu::Order::reverse ? softgpu::Order::greedy : softgpu::Order::reverse;
+  softgpu::set_launch_options(options);
+#endif
 }
 
 // Memory as bytes.
@@ -64,7 +77,7 @@ std::string name_of(const Case& c) {
 
 std::vector<Target> targets() {
   std::vector<Target> found;
-#ifdef AID_TEST_CUDA_ONLY
+#ifdef AID_TEST_SOFTGPU
   const std::vector<Target> all = {Target::cuda};
 #else
   const std::vector<Target> all = {Target::cpu_avx2, Target::cpu_avx512, Target::cpu_avx512_bf16, Target::cuda};
@@ -215,6 +228,7 @@ void OpRun::execute(const std::function<void(Stream&)>& op) {
   std::vector<Round> rounds = {{1, "in the first run"}, {1, "when repeated with 1 thread"}};
   if (!device) rounds.insert(rounds.end(), {{2, "when run with 2 threads"}, {3, "when run with 3 threads"}});
   for (const Round& round : rounds) {
+    choose_order(&round != rounds.data());
     for (auto& operand : operands_) {
       std::memcpy(operand->memory.data(), operand->before.data(), operand->memory.bytes());
     }

@@ -81,7 +81,7 @@ class OpRun {
   }
   Span inout(const std::vector<double>& values, int64_t rows, int64_t cols, Layout layout);
 
-  // Runs op with 1, 1 again, 2 and 3 threads (on a GPU twice); every operand must have the same bits after each, inputs
+  // Runs op with 1, 1 again, 2 and 3 threads (on a GPU twice, on the software GPU in two orders); every operand must have the same bits after each, inputs
   // and guards their old ones.
   void execute(const std::function<void(Stream&)>& op);
 
