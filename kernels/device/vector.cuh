@@ -46,6 +46,11 @@ __device__ inline uint32_t pack<bf16>(float low, float high) {
   return static_cast<uint32_t>(__bfloat16_as_ushort(pair.x)) | static_cast<uint32_t>(__bfloat16_as_ushort(pair.y))
                                                                    << 16;
 }
+template <>
+__device__ inline uint32_t pack<f16>(float low, float high) {
+  const __half2 pair = __floats2half2_rn(low, high);
+  return static_cast<uint32_t>(__half_as_ushort(pair.x)) | static_cast<uint32_t>(__half_as_ushort(pair.y)) << 16;
+}
 
 // N neighbouring elements: N = 1, or 4 or 8, which need a pointer aligned to min(16, N sizeof(T)) bytes.
 template <int N, class T>

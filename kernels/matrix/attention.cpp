@@ -15,7 +15,7 @@ constexpr int64_t kMaxHeadDim = 256;
 
 // Checks what forward and backward have in common; returns the sizes of the largest sequence.
 template <class Arguments>
-AttentionShape check_inputs(const char* op, const Arguments& a) {
+AttentionShape check_inputs(const char* op, const Stream& s, const Arguments& a) {
   const int64_t queries = a.q.rows, keys = a.k.rows, cols = a.q.cols;
   AID_CHECK(a.heads > 0 && a.heads <= kMaxHeads && cols % a.heads == 0, op, ": ", cols, " columns for ", a.heads,
             " heads; expected 1 to ", kMaxHeads, " heads of equal width");
@@ -23,7 +23,7 @@ AttentionShape check_inputs(const char* op, const Arguments& a) {
   AID_CHECK(shape.head_dim >= 1 && shape.head_dim <= kMaxHeadDim, op, ": heads of ", shape.head_dim,
             " columns; expected 1 to ", kMaxHeadDim);
   AID_CHECK(a.scale > 0, op, ": scale ", a.scale, "; expected more than 0");
-  check_float(op, "q", a.q);
+  if (s.target() != Target::cuda || a.q.dtype != DType::f16) check_float(op, "q", a.q);  // the GPU's also take f16
   check_operand(op, "q", a.q, queries, cols, a.q.dtype);
   check_operand(op, "k", a.k, keys, cols, a.q.dtype);
   check_operand(op, "v", a.v, keys, cols, a.q.dtype);
@@ -76,12 +76,16 @@ void run_tasks(Stream& s, const Arguments& a, const AttentionShape& shape, const
 
 void attention_forward(Stream& s, const AttentionForward& a) {
   constexpr const char* kOp = "attention_forward";
-  const AttentionShape shape = check_inputs(kOp, a);
+  const AttentionShape shape = check_inputs(kOp, s, a);
   check_optional(kOp, "lse", a.lse, a.q.rows, a.heads, DType::f32);
   const ProfileScope scope(s.profiler(),
                            {.op = kOp,
                             .bytes = a.q.bytes() + a.k.bytes() + a.v.bytes() + a.out.bytes() + a.lse.bytes(),
                             .flops = 2 * product_flops(a)});
+  if (s.target() == Target::cuda) {
+    void (*const on_gpu)(Stream&, const AttentionForward&, const AttentionShape&) = AID_CUDA_KERNEL(attention_forward);
+    return on_gpu(s, a, shape);
+  }
   run_tasks(s, a, shape,
             *select(s, &cpu_avx2::attention_forward_task, &cpu_avx512::attention_forward_task,
                     &cpu_avx512_bf16::attention_forward_task));
@@ -89,7 +93,7 @@ void attention_forward(Stream& s, const AttentionForward& a) {
 
 void attention_backward(Stream& s, const AttentionBackward& a) {
   constexpr const char* kOp = "attention_backward";
-  const AttentionShape shape = check_inputs(kOp, a);
+  const AttentionShape shape = check_inputs(kOp, s, a);
   check_operand(kOp, "lse", a.lse, a.q.rows, a.heads, DType::f32);
   check_operand(kOp, "dout", a.dout, a.q.rows, a.q.cols, a.q.dtype);
   check_operand(kOp, "dq", a.dq, a.q.rows, a.q.cols, a.q.dtype);
@@ -98,6 +102,11 @@ void attention_backward(Stream& s, const AttentionBackward& a) {
   const ProfileScope scope(
       s.profiler(),
       {.op = kOp, .bytes = 4 * (a.q.bytes() + a.k.bytes()) + a.lse.bytes(), .flops = 5 * product_flops(a)});
+  if (s.target() == Target::cuda) {
+    void (*const on_gpu)(Stream&, const AttentionBackward&, const AttentionShape&) =
+        AID_CUDA_KERNEL(attention_backward);
+    return on_gpu(s, a, shape);
+  }
   run_tasks(s, a, shape,
             *select(s, &cpu_avx2::attention_backward_task, &cpu_avx512::attention_backward_task,
                     &cpu_avx512_bf16::attention_backward_task));

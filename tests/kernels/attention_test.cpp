@@ -60,7 +60,7 @@ Reference<double> operands(const Case& c, const Problem& problem) {
   return r;
 }
 
-// The same in single precision. P and dS are rounded as operands where the target multiplies bf16.
+// The same in single precision. P and dS are rounded as operands where the target multiplies 16-bit elements.
 Reference<float> naive_of(const Case& c, const Reference<double>& r) {
   Reference<float> naive = {.q = converted<float>(r.q),
                             .k = converted<float>(r.k),
@@ -73,8 +73,8 @@ Reference<float> naive_of(const Case& c, const Reference<double>& r) {
                             .scale = static_cast<float>(r.scale),
                             .dropout = r.dropout,
                             .row_ids = r.row_ids};
-  if (c.target == Target::cpu_avx512_bf16 && c.dtype == DType::bf16) {
-    naive.operand = [](float x) { return static_cast<float>(bf16(x)); };
+  if ((c.target == Target::cpu_avx512_bf16 || c.target == Target::cuda) && c.dtype != DType::f32) {
+    naive.operand = [dtype = c.dtype](float x) { return static_cast<float>(round_to(x, dtype)); };
   }
   return naive;
 }
@@ -179,6 +179,14 @@ TEST(Attention, AnyHeadDim) {
   });
 }
 
+// Heads of every kind of tile.
+TEST(Attention, F16OnAGpu) {
+  for_each_case({.dtypes = {DType::f16}, .sizes = {20, 64, 80, 200}}, [](const Case& c) {
+    if (c.target != Target::cuda) return;
+    check(c, {.q = {130, 1}, .k = {130, 67}, .heads = 2, .head_dim = c.size, .dropout = 0.1f});
+  });
+}
+
 // Past element 128 the mask comes from other Philox blocks.
 TEST(Attention, Dropout) {
   for_each_case({.sizes = {1, 33, 257, 600}}, [](const Case& c) {
@@ -213,98 +221,85 @@ TEST(Attention, ReferenceGradient) {
   gradient(&Reference<double>::v, r.dv);
 }
 
+// Forward's and backward's results of one sequence.
 struct Results {
-  Tensor out, lse, dq, dk, dv;
+  std::vector<double> out, lse, dq, dk, dv;
 };
 
-// Forward and backward of random values that depend on the sequence's seed only; a NaN seed gives NaN everywhere.
+// Several sequences in one batch, with random values that depend on each one's seed only; a seed of 0 gives NaN
+// everywhere. Returns the results of sequence `wanted`. q, k and v are columns of one matrix.
 struct Sequence {
   int64_t length;
   uint64_t seed;
 };
-Results results_of(Target target, DType dtype, const std::vector<Sequence>& sequences) {
+Results results_of(const Case& c, const std::vector<Sequence>& sequences, size_t wanted) {
   constexpr int64_t kHeads = 2, kHeadDim = 64, kCols = kHeads * kHeadDim;
-  std::vector<int32_t> first = {0}, row_ids;
+  std::vector<int64_t> lengths, row_ids;
   for (const Sequence& sequence : sequences) {
-    first.push_back(first.back() + static_cast<int32_t>(sequence.length));
-    for (int64_t i = 0; i < sequence.length; ++i) row_ids.push_back(static_cast<int32_t>(sequence.seed * 1000 + i));
+    lengths.push_back(sequence.length);
+    for (int64_t i = 0; i < sequence.length; ++i) row_ids.push_back(static_cast<int64_t>(sequence.seed) * 1000 + i);
   }
+  const std::vector<int64_t> first = cumulative(lengths);
   const int64_t tokens = first.back();
-  Tensor qkv(dtype, tokens, 3 * kCols), dout(dtype, tokens, kCols);
-  const auto fill = [&](Span x) {
-    for (size_t n = 0; n < sequences.size(); ++n) {
-      Random random(sequences[n].seed);
-      const int64_t size = sequences[n].length * x.cols;
-      std::vector<double> values = random.normal(size);
-      if (sequences[n].seed == 0) values.assign(static_cast<size_t>(size), std::nan(""));
-      for (int64_t i = 0; i < size; ++i) {
-        const int64_t at = first[n] * x.cols + i;
-        const auto value = static_cast<float>(values[static_cast<size_t>(i)]);
-        if (dtype == DType::f32) {
-          x.as<float>()[at] = value;
-        } else {
-          x.as<bf16>()[at] = bf16(value);
-        }
-      }
+  OpRun run(c);
+  const auto random_rows = [&](int64_t cols) {
+    std::vector<double> all;
+    for (const Sequence& sequence : sequences) {
+      std::vector<double> values = Random(sequence.seed).normal(sequence.length * cols);
+      if (sequence.seed == 0) values.assign(values.size(), std::nan(""));
+      all.insert(all.end(), values.begin(), values.end());
     }
+    return run.input(all, tokens, cols);
   };
-  fill(qkv);
-  fill(dout);
-  Results r = {Tensor(dtype, tokens, kCols), Tensor(DType::f32, tokens, kHeads), Tensor(dtype, tokens, kCols),
-               Tensor(dtype, tokens, kCols), Tensor(dtype, tokens, kCols)};
-  const CSpan q = qkv.span().col_slice(0, kCols), k = qkv.span().col_slice(kCols, 2 * kCols);
-  const CSpan v = qkv.span().col_slice(2 * kCols, 3 * kCols);
-  const CSpan cu = vector(first.data(), static_cast<int64_t>(first.size()));
-  const CSpan ids = vector(row_ids.data(), tokens);
+  const CSpan qkv = random_rows(3 * kCols), dout = random_rows(kCols);
+  const CSpan q = qkv.col_slice(0, kCols), k = qkv.col_slice(kCols, 2 * kCols), v = qkv.col_slice(2 * kCols, 3 * kCols);
+  const CSpan cu = integers(run, first), ids = integers(run, row_ids);
+  const Span out = run.output(tokens, kCols), lse = run.output(tokens, kHeads, {DType::f32});
+  const Span dq = run.output(tokens, kCols), dk = run.output(tokens, kCols), dv = run.output(tokens, kCols);
   const Dropout dropout = {.p = 0.1f, .seed = 1, .step = 2, .site = 3};
-  Stream s({.target = target});
-  attention_forward(s, {.out = r.out,
-                        .lse = r.lse,
-                        .q = q,
-                        .k = k,
-                        .v = v,
-                        .cu_q = cu,
-                        .cu_k = cu,
-                        .heads = kHeads,
-                        .scale = 0.125f,
-                        .dropout = dropout,
-                        .row_ids = ids});
-  attention_backward(s, {.dq = r.dq,
-                         .dk = r.dk,
-                         .dv = r.dv,
-                         .dout = dout,
-                         .out = r.out,
-                         .lse = r.lse,
-                         .q = q,
-                         .k = k,
-                         .v = v,
-                         .cu_q = cu,
-                         .cu_k = cu,
-                         .heads = kHeads,
-                         .scale = 0.125f,
-                         .dropout = dropout,
-                         .row_ids = ids});
-  return r;
+  run.execute([&](Stream& s) {
+    attention_forward(s, {.out = out,
+                          .lse = lse,
+                          .q = q,
+                          .k = k,
+                          .v = v,
+                          .cu_q = cu,
+                          .cu_k = cu,
+                          .heads = kHeads,
+                          .scale = 0.125f,
+                          .dropout = dropout,
+                          .row_ids = ids});
+    attention_backward(s, {.dq = dq,
+                           .dk = dk,
+                           .dv = dv,
+                           .dout = dout,
+                           .out = out,
+                           .lse = lse,
+                           .q = q,
+                           .k = k,
+                           .v = v,
+                           .cu_q = cu,
+                           .cu_k = cu,
+                           .heads = kHeads,
+                           .scale = 0.125f,
+                           .dropout = dropout,
+                           .row_ids = ids});
+  });
+  const auto rows = [&](Span x) { return values(x.row_slice(first[wanted], first[wanted + 1])); };
+  return {rows(out), rows(lse), rows(dq), rows(dk), rows(dv)};
 }
 
 // A sequence gives the same bits alone and among others, even where these are NaN.
 TEST(Attention, SequencesDoNotMeet) {
-  for (const Target target : targets()) {
-    for (const DType dtype : {DType::f32, DType::bf16}) {
-      SCOPED_TRACE(detail::concatenate(name_of(target), " ", name_of(dtype)));
-      const Sequence sequence = {150, 5}, others = {300, 0};
-      const Results alone = results_of(target, dtype, {sequence});
-      const Results together = results_of(target, dtype, {others, sequence, {7, 0}});
-      const auto expect_same = [&](const Tensor& a, const Tensor& b) {
-        expect_equal(b.span().row_slice(others.length, others.length + sequence.length), values(a));
-      };
-      expect_same(alone.out, together.out);
-      expect_same(alone.lse, together.lse);
-      expect_same(alone.dq, together.dq);
-      expect_same(alone.dk, together.dk);
-      expect_same(alone.dv, together.dv);
-    }
-  }
+  for_each_case({.sizes = {150}}, [](const Case& c) {
+    const Sequence sequence = {c.size, 5};
+    const Results alone = results_of(c, {sequence}, 0), together = results_of(c, {{300, 0}, sequence, {7, 0}}, 1);
+    EXPECT_EQ(alone.out, together.out);
+    EXPECT_EQ(alone.lse, together.lse);
+    EXPECT_EQ(alone.dq, together.dq);
+    EXPECT_EQ(alone.dk, together.dk);
+    EXPECT_EQ(alone.dv, together.dv);
+  });
 }
 
 TEST(Attention, RefusesWhatDoesNotFit) {
