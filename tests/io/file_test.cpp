@@ -250,7 +250,7 @@ void kill_at_random_moments(bool unsupported, unsigned seed) {
     char byte = 0;
     ASSERT_EQ(::read(done[0], &byte, 1), 1);  // the first replacement is there
     const auto took = std::chrono::steady_clock::now() - start;
-    std::this_thread::sleep_for(took * std::uniform_real_distribution<>(0, 3)(random));
+    std::this_thread::sleep_for(took * std::uniform_real_distribution<>(0, 2)(random));
     ::kill(child, SIGKILL);
     int status = 0;
     ::waitpid(child, &status, 0);
