@@ -51,8 +51,10 @@ struct LinearForward {
   Span y;   // [rows, out], compute dtype or f32
   CSpan x;  // [rows, in], compute dtype; rows may be strided
   const LinearWeights& weights;
-  CSpan bias;                                // f32 [out], or empty
-  Activation activation = Activation::none;  // fused into the product
+  CSpan bias;  // f32 [out], or empty
+  // Fused into the product, but for gelu_erf of a bf16 y: it is applied to what has been rounded to bf16, so that
+  // inference has the bits of training, which keeps the rounded pre-activation.
+  Activation activation = Activation::none;
 };
 void linear_forward(Stream& s, const LinearForward& a);
 
