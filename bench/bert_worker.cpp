@@ -39,8 +39,8 @@ nn::BertConfig beto_base() {
 
 // The 64 lengths of bert_peer.py's ragged_lengths(), in the order of the files.
 std::vector<int> ragged_lengths() {
-  std::vector<int> lengths;
-  for (int i = 0; i < 64; ++i) lengths.push_back(20 + (i * 37 % 64) * 492 / 63);
+  std::vector<int> lengths(64);
+  for (int i = 0; i < 64; ++i) lengths[static_cast<size_t>(i)] = 20 + (i * 37 % 64) * 492 / 63;
   return lengths;
 }
 

@@ -93,15 +93,10 @@ void remove_leftovers(const fs::path& target) {
 
 bool is_out_of_space(int error) { return error == ENOSPC || error == EDQUOT || error == EFBIG; }
 
-[[noreturn]] void fail_writing(const fs::path& path, int error, std::uint64_t needed = 0) {
-  std::string message = "cannot write '" + path.string() + "': " + std::generic_category().message(error);
-  if (is_out_of_space(error)) {
-    std::error_code ignored;
-    const fs::space_info space = fs::space(fs::absolute(path).parent_path(), ignored);
-    message += " (" + std::to_string(needed) + " bytes needed, " + std::to_string(space.available) +
-               " free on its disk): make room, raise the quota or limit, or write elsewhere";
-  }
-  throw Error(message);
+// False: whoever had the lock of an open file or folder has removed it.
+bool still_has_a_name(int descriptor) {
+  struct stat status {};
+  return ::fstat(descriptor, &status) == 0 && status.st_nlink > 0;
 }
 
 void sync_to_disk(int descriptor, const fs::path& path) {
@@ -138,6 +133,19 @@ void replace_in_two_steps(const fs::path& replacement, const fs::path& target) {
 
 }  // namespace
 
+void fail_writing(const fs::path& path, int error, std::uint64_t needed) {
+  std::string message = "cannot write '" + path.string() + "': " + std::generic_category().message(error);
+  if (!is_out_of_space(error)) {
+    if (error == EIO) throw DiskError(message);
+    throw Error(message);
+  }
+  std::error_code ignored;
+  const fs::space_info space = fs::space(fs::absolute(path).parent_path(), ignored);
+  message += " (" + (needed > 0 ? std::to_string(needed) + " bytes needed, " : "") + std::to_string(space.available) +
+             " free on its disk): make room, raise the quota or limit, or write elsewhere";
+  throw DiskError(message);
+}
+
 TemporarySibling::TemporarySibling(const fs::path& target, Kind kind) : target_(resolved(target)) {
   remove_leftovers(target_);
   // Between creating and locking, a cleaning writer of the same target may take the new name for a leftover: try again.
@@ -153,8 +161,7 @@ TemporarySibling::TemporarySibling(const fs::path& target, Kind kind) : target_(
     if (descriptor_ < 0) fail_writing(target_, errno);
     // Any other error than "locked": a file system without locks, where no cleaner can lock it either.
     const bool locked = ::flock(descriptor_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK;
-    struct stat status {};
-    if (locked && ::fstat(descriptor_, &status) == 0 && status.st_nlink > 0) return;
+    if (locked && still_has_a_name(descriptor_)) return;
     ::close(descriptor_);
   }
   throw Error("cannot write '" + target_.string() + "': no temporary name beside it could be locked");
@@ -240,6 +247,30 @@ void AtomicDirectory::commit() {
     }
   }
   sync_to_disk(target.parent_path());
+}
+
+LockedDirectory::LockedDirectory(const fs::path& path) : path_(path) {
+  for (;;) {
+    std::error_code error;
+    fs::create_directories(path_, error);
+    if (error) fail_writing(path_, error.value());
+    descriptor_ = ::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (descriptor_ < 0 && errno == ENOENT) continue;  // its last user has just removed it
+    if (descriptor_ < 0) fail_writing(path_, errno);
+    // Any other error: a file system without locks.
+    if (::flock(descriptor_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+      ::close(descriptor_);
+      throw Error("'" + path_.string() +
+                  "': another process is working in this folder; wait until it ends, or choose another name");
+    }
+    if (still_has_a_name(descriptor_)) return;
+    ::close(descriptor_);
+  }
+}
+
+LockedDirectory::~LockedDirectory() {
+  ::rmdir(path_.c_str());  // under the lock, so that it is not the next user's; fails where something is in it
+  ::close(descriptor_);
 }
 
 void recover_directory(const fs::path& folder) { remove_leftovers(resolved(folder)); }

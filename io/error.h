@@ -11,4 +11,10 @@ class Error : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// A disk that is full or fails: what was asked for may well succeed another time.
+class DiskError : public Error {
+ public:
+  using Error::Error;
+};
+
 }  // namespace aid::io

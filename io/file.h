@@ -28,6 +28,10 @@ class MappedFile {
   std::span<const std::byte> bytes_;
 };
 
+// Throws what the writers of this page throw for an errno of the system: DiskError where the disk is full or fails,
+// else Error. needed: bytes that the file was to have, where they are known.
+[[noreturn]] void fail_writing(const std::filesystem::path& path, int error, std::uint64_t needed = 0);
+
 // A temporary file or folder beside its target that belongs to this process as long as it is locked. The kernel drops
 // the lock of a process that dies, whatever killed it, so a temporary name that can be locked is a leftover and is
 // removed by the next writer of the same target.
@@ -88,6 +92,22 @@ class AtomicDirectory {
 
  private:
   TemporarySibling temporary_;
+};
+
+// A folder, made where it is missing, in which this process works alone: throws Error where another one has it. The
+// kernel drops the lock of a process that dies, whatever killed it. An empty folder goes with its lock.
+class LockedDirectory {
+ public:
+  explicit LockedDirectory(const std::filesystem::path& path);
+  ~LockedDirectory();
+  LockedDirectory(const LockedDirectory&) = delete;
+  LockedDirectory& operator=(const LockedDirectory&) = delete;
+
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+  int descriptor_ = -1;
 };
 
 // Removes what writers of that folder that died have left beside it, and puts a folder back that one of them had

@@ -40,7 +40,8 @@ void fill_normal(float* values, int64_t size, float deviation, uint64_t key) {
 void fill_sinusoidal(float* values, int64_t positions, int64_t cols) {
   for (int64_t position = 0; position < positions; ++position) {
     for (int64_t col = 0; col < cols; ++col) {
-      const double exponent = 2.0 * static_cast<double>(col / 2) / static_cast<double>(cols);
+      const int64_t pair = col / 2;
+      const double exponent = 2.0 * static_cast<double>(pair) / static_cast<double>(cols);
       const double angle = static_cast<double>(position) / std::pow(10000.0, exponent);
       values[position * cols + col] = static_cast<float>(col % 2 == 0 ? std::sin(angle) : std::cos(angle));
     }

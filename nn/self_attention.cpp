@@ -34,7 +34,7 @@ SelfAttention::SelfAttention(ParameterStore& store, const Names& names, const Be
       layer_(layer),
       hidden_(config.hidden),
       heads_(config.heads),
-      scale_(1.0f / std::sqrt(static_cast<float>(config.hidden / config.heads))),
+      scale_(1.0f / std::sqrt(static_cast<float>(config.hidden) / static_cast<float>(config.heads))),
       attention_dropout_(config.attention_dropout),
       hidden_dropout_(config.hidden_dropout),
       query_(make_query(store, names, hidden_, compute, rows)),

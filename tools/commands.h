@@ -8,7 +8,7 @@ namespace aid::tools {
 
 enum ExitStatus : int {
   kDone = 0,
-  kSomeFailed = 1,  // some of the work: a file that could not be read
+  kSomeFailed = 1,  // some of the work: a file that could not be read, results that a full disk did not take
   kBadInput = 2,    // wrong usage, or input that nothing can be done with
   kInterrupted = 130
 };

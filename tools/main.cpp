@@ -48,6 +48,8 @@ int main(int argc, char** argv) {
   std::signal(SIGXFSZ, SIG_IGN);  // a limit on file sizes (ulimit -f) is then an error of the write that meets it
   try {
     return run(argc, argv);
+  } catch (const aid::io::DiskError& error) {
+    explain(error.what());
   } catch (const aid::io::Error& error) {
     return explain(error.what());
   } catch (const aid::tokenizer::Error& error) {

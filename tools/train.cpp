@@ -194,7 +194,7 @@ std::shared_ptr<TrainOptions> add_kind(CLI::App& app, const Kind& kind) {
       kind.name +
       " --train data_v1/text_dataset/train --val data_v1/text_dataset/val \\\n"
       "      --model beto --out modelo_v1\n"
-      "Exit status: 0 done, 1 training diverged, 2 wrong usage or bad input, 130 interrupted");
+      "Exit status: 0 done, 1 training diverged or the disk is full, 2 wrong usage or bad input, 130 interrupted");
   return options;
 }
 

@@ -29,6 +29,10 @@ fs::path work_folder_of(const fs::path& out) {
   return folder.string() + ".training";
 }
 
+void clear(const fs::path& folder) {
+  for (const auto& entry : fs::directory_iterator(folder)) fs::remove_all(entry.path());
+}
+
 // Before the data is read: what would make the result unusable or destroy another one.
 void check_output(const FineTuneOptions& options, const fs::path& work_folder) {
   if (options.existing != Existing::overwrite && fs::exists(options.out)) {
@@ -40,8 +44,7 @@ void check_output(const FineTuneOptions& options, const fs::path& work_folder) {
     throw io::Error(checkpoint->string() +
                     ": an unfinished run to the same --out. Go on with --resume, or --overwrite to begin anew");
   }
-  if (options.existing == Existing::overwrite) fs::remove_all(work_folder);
-  fs::create_directories(work_folder);
+  if (options.existing == Existing::overwrite) clear(work_folder);
 }
 
 void check_model(const FineTuneOptions& options, const HfConfig& config) {
@@ -213,8 +216,8 @@ FineTuneResult fine_tune(Stream& s, const FineTuneOptions& given, Progress& prog
                          const std::function<bool()>& stop_requested) {
   FineTuneOptions options = given;
   check(options.recipe);
-  const fs::path work_folder = work_folder_of(options.out);
-  check_output(options, work_folder);
+  const io::LockedDirectory work_folder(work_folder_of(options.out));
+  check_output(options, work_folder.path());
   const HfConfig config = read_hf_config(options.model);
   check_model(options, config);
   if (options.texts.max_length == 0) options.texts.max_length = std::min<int64_t>(512, config.model.max_positions);
@@ -236,7 +239,7 @@ FineTuneResult fine_tune(Stream& s, const FineTuneOptions& given, Progress& prog
   const LabelledTexts train = encode(encoder, data.train, s.team()), val = encode(encoder, data.val, s.team());
   tell_lengths(train, options.texts, progress);
 
-  const Checkpoints checkpoints(work_folder, identity_of(record, options, model.config, train, val));
+  const Checkpoints checkpoints(work_folder.path(), identity_of(record, options, model.config, train, val));
   Trainer trainer({.stream = s,
                    .network = model.network,
                    .train = train,
@@ -264,12 +267,12 @@ FineTuneResult fine_tune(Stream& s, const FineTuneOptions& given, Progress& prog
   }
   progress.note("recipe:" + command_line_of(record.hyperparameters));
   progress.note(std::to_string(trainer.total_steps()) + " optimizer steps in " + std::to_string(options.recipe.epochs) +
-                " epochs; checkpoints in " + work_folder.string());
+                " epochs; checkpoints in " + work_folder.path().string());
 
   const Trainer::Outcome outcome = trainer.run();
   if (outcome == Trainer::Outcome::finished) {
     write_model_folder(options.out, checkpoints.best_folder(trainer.state().best->step), checkpoints.log_file());
-    fs::remove_all(work_folder);
+    clear(work_folder.path());
   }
   return {.outcome = outcome,
           .step = trainer.state().step,

@@ -1,6 +1,6 @@
 // `aid train` from folders of texts to a model directory: reads the data, opens the pretrained model, trains with
 // checkpoints, writes the best weights. While it runs, OUT.training beside the model's folder has checkpoints, the best
-// model so far and log.csv; it is removed when OUT is there.
+// model so far and log.csv; it is removed when OUT is there. One process at a time works in it.
 // OUT is a Hugging Face directory (train/hf_model.h) with aid.json (train/run_record.h), log.csv (train/run_log.h), and
 // the validation metrics as validation.txt and validation.json.
 #pragma once

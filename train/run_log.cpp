@@ -2,19 +2,11 @@
 
 #include <cerrno>
 #include <cstdarg>
-#include <cstring>
 #include <fstream>
 
-#include "io/error.h"
+#include "io/file.h"
 
 namespace aid::train {
-namespace {
-
-[[noreturn]] void fail(const std::filesystem::path& path, const char* what) {
-  throw io::Error(path.string() + ": " + what + ": " + std::strerror(errno));
-}
-
-}  // namespace
 
 RunLog::RunLog(const std::filesystem::path& path, int64_t lines) : path_(path) {
   uintmax_t bytes = 0;
@@ -22,7 +14,7 @@ RunLog::RunLog(const std::filesystem::path& path, int64_t lines) : path_(path) {
   for (std::string line; lines_ < lines && std::getline(old, line); ++lines_) bytes += line.size() + 1;
   if (lines_ > 0) std::filesystem::resize_file(path, bytes);
   file_.reset(std::fopen(path.c_str(), lines_ > 0 ? "ae" : "we"));
-  if (file_ == nullptr) fail(path, "cannot write the log");
+  if (file_ == nullptr) io::fail_writing(path, errno);
   if (lines_ == 0) write("step,epoch,loss,lr,grad_norm,tokens_per_second,val_loss,val_accuracy,val_macro_f1\n");
 }
 
@@ -41,7 +33,7 @@ void RunLog::write(const char* format, ...) {
   va_start(arguments, format);
   const int written = std::vfprintf(file_.get(), format, arguments);
   va_end(arguments);
-  if (written < 0 || std::fflush(file_.get()) != 0) fail(path_, "cannot write the log");
+  if (written < 0 || std::fflush(file_.get()) != 0) io::fail_writing(path_, errno);
   ++lines_;
 }
 

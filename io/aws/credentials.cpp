@@ -176,7 +176,7 @@ std::optional<Credentials> CredentialChain::from_keys(const std::string& profile
                      .source = "profile '" + profile + "'"};
 }
 
-HttpAnswer CredentialChain::fetch(HttpRequest request, int attempts, const std::string& what) {
+HttpAnswer CredentialChain::fetch(const HttpRequest& request, int attempts, const std::string& what) {
   HttpAnswer answer;
   for (int attempt = 1;; ++attempt) {
     answer = driver_.fetch(request);
@@ -212,7 +212,7 @@ Credentials CredentialChain::call_sts(const Pairs& form, const Credentials* sign
   request.headers = headers;
   request.body = std::make_shared<FormBody>(body);
   request.total_timeout = milliseconds(20'000);
-  const HttpAnswer answer = fetch(std::move(request), 3, "STS");
+  const HttpAnswer answer = fetch(request, 3, "STS");
 
   pugi::xml_document document;
   document.load_buffer(answer.body.data(), answer.body.size());
@@ -292,7 +292,7 @@ std::optional<Credentials> CredentialChain::from_sso(const std::string& profile)
                 "/federation/credentials?" + encode_query({{"role_name", *role}, {"account_id", *account}});
   request.headers = {{"x-amz-sso_bearer_token", token}};
   request.total_timeout = milliseconds(20'000);
-  const HttpAnswer answer = fetch(std::move(request), 3, "the SSO portal");
+  const HttpAnswer answer = fetch(request, 3, "the SSO portal");
   if (answer.status == 401) throw Error("the SSO portal no longer accepts the token" + login);
   return parse_credentials_json(answer.body, "SSO of profile '" + profile + "'");
 }
@@ -340,7 +340,7 @@ std::optional<Credentials> CredentialChain::from_container() {
   if (!token.empty()) request.headers.emplace_back("Authorization", token);
   request.headers.emplace_back("Accept", "application/json");
   request.total_timeout = request.connect_timeout = milliseconds(2'000);
-  const HttpAnswer answer = fetch(std::move(request), 3, "the container's credentials endpoint");
+  const HttpAnswer answer = fetch(request, 3, "the container's credentials endpoint");
   if (answer.status != 200) {
     throw Error("the container's credentials endpoint answers HTTP " + std::to_string(answer.status));
   }

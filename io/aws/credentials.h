@@ -35,7 +35,7 @@ class CredentialChain {
   std::optional<Credentials> from_instance();
   Credentials assume_role(const std::string& profile, const Credentials& source);
   Credentials call_sts(const Pairs& form, const Credentials* signer, const std::string& source);
-  HttpAnswer fetch(HttpRequest request, int attempts, const std::string& what);
+  HttpAnswer fetch(const HttpRequest& request, int attempts, const std::string& what);
 
   const Configuration& configuration_;
   HttpDriver& driver_;

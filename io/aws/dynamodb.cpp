@@ -234,7 +234,7 @@ Table DynamoDbClient::scan(const ScanRequest& request, const std::function<void(
       }
       return !from.is_null() && page->next == from ? "the scan goes round in circles: the same key again" : "";
     };
-    implementation_->caller.start(std::move(call), [&, segment, page](Outcome<HttpAnswer> outcome) {
+    implementation_->caller.start(std::move(call), [&, segment, page](const Outcome<HttpAnswer>& outcome) {
       if (!outcome.ok()) {
         if (!state.error) state.error = outcome.error();
       } else {

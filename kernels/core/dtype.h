@@ -11,14 +11,12 @@ enum class DType : uint8_t { f32, bf16, f16, i8, i32, i64 };
 
 constexpr size_t size_of(DType dtype) {
   switch (dtype) {
-    case DType::f32:
-      return 4;
-    case DType::bf16:
-      return 2;
-    case DType::f16:
-      return 2;
     case DType::i8:
       return 1;
+    case DType::bf16:
+    case DType::f16:
+      return 2;
+    case DType::f32:
     case DType::i32:
       return 4;
     case DType::i64:

@@ -1,11 +1,23 @@
 #include "kernels/core/target.h"
 
+#include <cpuid.h>
+
 #include <cstdlib>
 
 #include "kernels/core/check.h"
 #include "kernels/device/runtime.h"
 
 namespace aid {
+
+namespace {
+
+// Not every compiler's __builtin_cpu_supports() knows the name "f16c".
+bool has_f16c() {
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  return __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & bit_F16C) != 0;
+}
+
+}  // namespace
 
 const char* name_of(Target target) {
   switch (target) {
@@ -22,7 +34,7 @@ const char* name_of(Target target) {
 }
 
 bool supported(Target target) {
-  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c();
   const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
                       __builtin_cpu_supports("avx512cd");

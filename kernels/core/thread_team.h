@@ -3,26 +3,24 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
-#include <type_traits>
 
 namespace aid {
 
-// A reference to a callable, for calls that do not outlive it; std::function would allocate.
+// A reference to a callable, for calls that do not outlive it; std::function would allocate. The callable is constant,
+// as several threads call it at once.
 template <class Signature>
 class FunctionRef;
 template <class... Args>
 class FunctionRef<void(Args...)> {
  public:
   template <class F>
-  requires(!std::is_same_v<std::remove_cvref_t<F>, FunctionRef>) FunctionRef(F&& f)
-      : object_(const_cast<void*>(static_cast<const void*>(std::addressof(f)))),
-        call_([](void* object, Args... args) { (*static_cast<std::remove_reference_t<F>*>(object))(args...); }) {}
+  FunctionRef(const F& f)
+      : object_(&f), call_([](const void* object, Args... args) { (*static_cast<const F*>(object))(args...); }) {}
   void operator()(Args... args) const { call_(object_, args...); }
 
  private:
-  void* object_;
-  void (*call_)(void*, Args...);
+  const void* object_;
+  void (*call_)(const void*, Args...);
 };
 
 class ThreadTeam {

@@ -55,7 +55,9 @@ struct LinearForward {
   const LinearWeights& weights;
   // f32 [out], or empty. A GPU's library adds it in y's dtype: to bf16 it is rounded.
   CSpan bias;
-  Activation activation = Activation::none;  // fused into the product
+  // Fused into the product, but for gelu_erf of a bf16 y: it is applied to what has been rounded to bf16, so that
+  // inference has the bits of training, which keeps the rounded pre-activation.
+  Activation activation = Activation::none;
 };
 void linear_forward(Stream& s, const LinearForward& a);
 

@@ -24,7 +24,7 @@ struct PackWeights {
 };
 void pack_weights(Stream& s, const PackWeights& a);
 
-// The operands of dW = dyᵀ x over up to a few hundred rows, f32 or bf16.
+// The operands of dW = dyᵀ x over up to a thousand rows, f32 or bf16.
 struct PackOuter {
   Span a;       // dyᵀ [out, k], k = rows rounded up to kKBlock
   Span b;       // panels of x [k, in]

@@ -1,6 +1,7 @@
 // Equations: adamw.h. All tensors one after the other are one long vector, of which each thread takes a contiguous
 // range. One pass: each element of the four vectors is read once and written once. Ordinary stores: the lines have just
-// been read, so a store that goes around the cache would save nothing.
+// been read, so a store that goes around the cache would save nothing. Which products are rounded is written out: left
+// to the compiler, whole vectors and what is left of a range may differ, and ranges depend on threads.
 #include "kernels/update/adamw.h"
 
 #include "kernels/cpu/simd.h"
@@ -19,10 +20,10 @@ struct Piece {
 [[gnu::flatten]] void update(const AdamWStep& a, const Piece& piece) {
   for_vectors(piece.size, [&](int64_t i, auto n) {
     const Vec g = load_n(piece.gradient + i, n) * piece.gradient_scale;
-    const Vec m = a.beta1 * load_n(piece.m + i, n) + a.one_minus_beta1 * g;
-    const Vec v = a.beta2 * load_n(piece.v + i, n) + a.one_minus_beta2 * (g * g);
-    const Vec denominator = square_root(v) * a.inverse_root_correction2 + a.eps;
-    const Vec p = piece.decay * load_n(piece.parameter + i, n) - a.step_size * m / denominator;
+    const Vec m = multiply_add(Vec(a.beta1), load_n(piece.m + i, n), a.one_minus_beta1 * g);
+    const Vec v = multiply_add(Vec(a.beta2), load_n(piece.v + i, n), a.one_minus_beta2 * (g * g));
+    const Vec denominator = multiply_add(square_root(v), Vec(a.inverse_root_correction2), Vec(a.eps));
+    const Vec p = multiply_add(Vec(piece.decay), load_n(piece.parameter + i, n), -(a.step_size * m / denominator));
     store_n(m, piece.m + i, n);
     store_n(v, piece.v + i, n);
     store_n(p, piece.parameter + i, n);

@@ -47,7 +47,7 @@ def main():
     vocab = vocab_file.read_text(encoding="utf-8").split("\n")
     words = [token.removeprefix("##") for token in vocab if token and token[0] != "["]
     draw, end, count, tokens = random.Random(int(time.time())), time.time() + seconds, 0, 0
-    for lowercase, strip in itertools.cycle(itertools.product((True, False), (False, True))):
+    for lowercase, strip in itertools.cycle(itertools.product((True, False), (False, True, None))):
         if time.time() > end:
             break
         oracle = Tokenizer(models.WordPiece.from_file(str(vocab_file), unk_token="[UNK]"))
@@ -58,12 +58,12 @@ def main():
             folder = pathlib.Path(folder)
             (folder / "vocab.txt").write_bytes(vocab_file.read_bytes())
             (folder / "tokenizer_config.json").write_text(json.dumps({"do_lower_case": lowercase, "strip_accents": strip}))
+            (folder / "files").write_text("".join(f"{folder}/{i}.txt\n" for i in range(400)))
             raw = [random_text(draw, words) for _ in range(400)]
             raw = [text if i % 4 else bytes(b if draw.random() < 0.97 else draw.randrange(256) for b in text) for i, text in enumerate(raw)]
             for i, text in enumerate(raw):
                 (folder / f"{i}.txt").write_bytes(text)
-            subprocess.run([program, folder, folder / "ids"], input="\n".join(str(folder / f"{i}.txt") for i in range(len(raw))),
-                           text=True, check=True, stdout=subprocess.DEVNULL)
+            subprocess.run([program, folder, folder / "files", folder / "ids"], stdin=subprocess.DEVNULL, check=True, stdout=subprocess.DEVNULL)
             flat, at = array.array("i", (folder / "ids").read_bytes()).tolist(), 0
         texts = [text.decode("utf-8", "replace") for text in raw]
         for text, encoding in zip(texts, oracle.encode_batch(texts)):

@@ -89,6 +89,25 @@ def write(name, rows):
             file.write(json.dumps(row, ensure_ascii=True, separators=(",", ":")) + "\n")
 
 
+def code_points():
+    """A line for each 1,024 code points: the first one, then for strip_accents off and on the FNV-1a hash (64 bits) of the words that each code
+    point makes between two letters, a zero byte after every word."""
+    normalizer = {strip: normalizers.BertNormalizer(strip_accents=strip) for strip in (False, True)}
+    splitter = pre_tokenizers.BertPreTokenizer()
+    for block in range(0, 0x110000, 1024):
+        if 0xd800 <= block < 0xe000:
+            continue
+        line = f"{block:x}"
+        for strip in (False, True):
+            value = 0xcbf29ce484222325
+            for code_point in range(block, block + 1024):
+                for word, _ in splitter.pre_tokenize_str(normalizer[strip].normalize_str(f"x{chr(code_point)}x")):
+                    for byte in word.encode() + b"\0":
+                        value = (value ^ byte) * 0x100000001b3 % 2**64
+            line += f" {value:x}"
+        yield line
+
+
 def main():
     OUT.mkdir(exist_ok=True)
     vocab = vocabulary()
@@ -103,6 +122,8 @@ def main():
             encodings.append({**settings, "text": text, "ids": encoding.ids, "offsets": encoding.offsets})
     write("encodings.jsonl", encodings)
     (OUT / "tokenizer.json").write_text(tokenizer(vocab, strip_accents=False).to_str(pretty=False), encoding="utf-8")
+
+    (OUT / "code_points.txt").write_text("".join(line + "\n" for line in code_points()), encoding="ascii")
 
     windows = []
     made = tokenizer(vocab, strip_accents=False)

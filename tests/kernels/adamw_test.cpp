@@ -34,7 +34,7 @@ TEST(AdamW, UpdatesAllTensorsInOnePass) {
       Random random(c);
       std::vector<AdamWTensor> tensors;
       for (const int64_t size : {c.size, int64_t{3}, 5 * c.size}) {
-        const auto vector_of = [&](std::vector<double> v) { return run.inout(v, 1, size); };
+        const auto vector_of = [&](const std::vector<double>& v) { return run.inout(v, 1, size); };
         tensors.push_back({.parameter = vector_of(random.normal(size)),
                            .gradient = vector_of(random.normal(size, 0.1)),
                            .m = vector_of(random.normal(size, 0.1)),

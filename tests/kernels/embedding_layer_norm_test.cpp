@@ -92,7 +92,7 @@ TEST(EmbeddingLayerNorm, BackwardAddsToEveryTable) {
       for (const bool with_types : {false, true}) {
         OpRun run(c);
         Random random(c);
-        const auto& [tokens, cols] = shape;
+        const int64_t tokens = shape.tokens, cols = shape.cols;
         const Lookup lookup(run, random, shape, with_types);
         const EmbeddingTables& tables = lookup.tables;
         constexpr int kPadding = 3;

@@ -80,7 +80,8 @@ TEST(Initialise, FrozenPositionsAreSinusoidal) {
   BertClassifier model(config, DType::f32, Mode::training);
   const auto table = drawn(model, "distilbert.embeddings.position_embeddings.weight", 1);
   for (int col = 0; col < 6; ++col) {
-    const double angle = 3 / std::pow(10000.0, 2 * (col / 2) / 6.0);
+    const int pair = col / 2;
+    const double angle = 3 / std::pow(10000.0, 2 * pair / 6.0);
     EXPECT_FLOAT_EQ(table[static_cast<size_t>(3 * 6 + col)],
                     static_cast<float>(col % 2 == 0 ? std::sin(angle) : std::cos(angle)));
   }

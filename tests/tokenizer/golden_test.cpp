@@ -54,6 +54,33 @@ TEST(TokenizerGolden, IdsAndOffsets) {
   }
 }
 
+// Each code point between two letters, 1,024 of them a line: tests/golden/tokenizer.py, code_points().
+TEST(TokenizerGolden, EveryCodePoint) {
+  std::ifstream stream(golden("code_points.txt"));
+  int64_t seen = 0;
+  for (std::string line; std::getline(stream, line);) {
+    std::istringstream fields(line);
+    uint64_t first, expected[2];
+    fields >> std::hex >> first >> expected[0] >> expected[1];
+    for (const bool strip : {false, true}) {
+      Normalizer normalizer({.strip_accents = strip});
+      uint64_t hash = 0xcbf29ce484222325;
+      for (uint64_t c = first; c < first + 1024; ++c) {
+        char bytes[4];
+        normalizer.split("x" + std::string(bytes, write_utf8(static_cast<char32_t>(c), bytes)) + "x", 0);
+        for (const Normalizer::Word& word : normalizer.words()) {
+          const std::string letters(normalizer.text().substr(word.begin, word.end - word.begin));
+          for (const char letter : letters + '\0') hash = (hash ^ static_cast<uint8_t>(letter)) * 0x100000001b3;
+        }
+      }
+      EXPECT_EQ(hash, expected[strip]) << "strip_accents " << strip << ", 1,024 code points from U+" << std::hex
+                                       << first;
+    }
+    seen += 1024;
+  }
+  EXPECT_EQ(seen, 0x110000 - 0x800);  // all but the surrogates
+}
+
 TEST(TokenizerGolden, Windows) {
   const auto tokenizer = Tokenizer::load(golden("").parent_path());
   for (const Json& row : lines_of(golden("windows.jsonl"))) {

@@ -157,6 +157,7 @@ TEST(Tokenizer, InvalidUtf8) {
       {"e\xC3l pan", {{0, 3}, {4, 7}}},
       {"el\xE2\x82", {{0, 2}}},
       {"\xED\xA0\x80 pan", {{4, 7}}},  // a surrogate: three bad bytes
+      {"\xE0\x81\xAF pan", {{4, 7}}},  // an overlong form of "o"
       {"\xF0\x9F\x98 pan", {{2, 5}}},  // a cut emoji: one
       {"\xF4\x90\x80\x80\xC0\xAF pan", {{7, 10}}},
   };

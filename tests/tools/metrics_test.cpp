@@ -2,14 +2,8 @@
 
 #include "tests/tools/program.h"
 
-namespace aid::tools {
+namespace aid::tools::test {
 namespace {
-
-using io::test::contains;
-using io::test::put;
-using io::test::TemporaryFolder;
-using test::Outcome;
-using test::run_aid;
 
 // Three files: acta right, balance called resultados, resultados without an answer.
 struct Case {
@@ -103,4 +97,4 @@ TEST(MetricsCommand, WhatIsWrongIsNamedAndTwo) {
 }
 
 }  // namespace
-}  // namespace aid::tools
+}  // namespace aid::tools::test

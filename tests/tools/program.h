@@ -11,6 +11,13 @@
 
 namespace aid::tools::test {
 
+using io::test::contains;
+using io::test::put;
+using io::test::TemporaryFolder;
+
+// A tiny BERT with three labels.
+inline const std::filesystem::path kModel = AID_SOURCE_DIR "/tests/golden/hf/bert";
+
 struct Outcome {
   int status = -1;
   std::string out, err;
@@ -18,7 +25,7 @@ struct Outcome {
 
 // arguments: as in a shell. stdout_to: where stdout goes instead of into Outcome::out.
 inline Outcome run_aid(const std::string& arguments, const std::string& stdout_to = "") {
-  const io::test::TemporaryFolder folder;
+  const TemporaryFolder folder;
   const std::string out = stdout_to.empty() ? (folder / "out").string() : stdout_to, err = (folder / "err").string();
   const std::string command = AID_PROGRAM " " + arguments + " >'" + out + "' 2>'" + err + "'";
   const int status = std::system(command.c_str());

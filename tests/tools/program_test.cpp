@@ -8,19 +8,11 @@
 #include "kernels/device/runtime.h"
 #include "tokenizer/tokenizer.h"
 
-namespace aid::tools {
+namespace aid::tools::test {
 namespace {
 
 namespace fs = std::filesystem;
-using io::test::contains;
-using io::test::put;
-using io::test::TemporaryFolder;
 using nlohmann::json;
-using test::Outcome;
-using test::quoted;
-using test::run_aid;
-
-const std::string kModel = AID_SOURCE_DIR "/tests/golden/hf/bert";
 
 std::vector<std::string> lines(const std::string& text) {
   std::istringstream in(text);
@@ -59,7 +51,7 @@ TEST(Program, HelpHasAnExample) {
 
 TEST(Program, AGpuThatIsNotThereIsSaidAtOnce) {
   if (cuda::unavailable().empty()) GTEST_SKIP() << "this machine has a GPU";
-  const Outcome run = run_aid("predict " + kModel + " x --device cuda");
+  const Outcome run = run_aid("predict " + quoted(kModel) + " x --device cuda");
   EXPECT_EQ(run.status, 2);
   EXPECT_TRUE(contains(run.err, "--device: cuda: " + cuda::unavailable() + "; --device cpu works without one"));
 }
@@ -81,7 +73,8 @@ TEST(Predict, OneJsonLineAFileInOrder) {
   put(folder / "d/.hidden.txt", "no");
   put(folder / "d/image.png", "no text");
   put(folder / "first.md", "named, so it is read");
-  const Outcome run = run_aid("predict " + kModel + " " + quoted(folder / "first.md") + " " + quoted(folder / "d"));
+  const Outcome run =
+      run_aid("predict " + quoted(kModel) + " " + quoted(folder / "first.md") + " " + quoted(folder / "d"));
   EXPECT_EQ(run.status, 0) << run.err;
   EXPECT_TRUE(contains(run.err, "image.png: not a .txt file, left out"));
   const auto found = lines(run.out);
@@ -106,7 +99,7 @@ TEST(Predict, OneJsonLineAFileInOrder) {
 TEST(Predict, CsvHasAHeader) {
   const TemporaryFolder folder;
   put(folder / "a, b.txt", "la ley");
-  const Outcome run = run_aid("predict " + kModel + " " + quoted(folder / "a, b.txt") + " --format csv");
+  const Outcome run = run_aid("predict " + quoted(kModel) + " " + quoted(folder / "a, b.txt") + " --format csv");
   EXPECT_EQ(run.status, 0) << run.err;
   const auto found = lines(run.out);
   ASSERT_EQ(found.size(), 2u);
@@ -118,7 +111,7 @@ TEST(Predict, PathsComeFromStdinToo) {
   const TemporaryFolder folder;
   put(folder / "a.txt", "la ley");
   put(folder / "list", (folder / "a.txt").string() + "\n\n" + (folder / "a.txt").string() + "\n");
-  const Outcome run = run_aid("predict " + kModel + " - <" + quoted(folder / "list"));
+  const Outcome run = run_aid("predict " + quoted(kModel) + " - <" + quoted(folder / "list"));
   EXPECT_EQ(run.status, 0) << run.err;
   EXPECT_EQ(lines(run.out).size(), 2u);
 }
@@ -131,8 +124,8 @@ TEST(Predict, StrayFilesAreNamedCountedAndOne) {
                                       8));
   put(folder / "d/c.txt", "  \n");
   put(folder / "d/d.txt", "la norma");
-  const Outcome run =
-      run_aid("predict " + kModel + " " + quoted(folder / "d") + " " + quoted(folder / "gone.txt") + " --quiet");
+  const Outcome run = run_aid("predict " + quoted(kModel) + " " + quoted(folder / "d") + " " +
+                              quoted(folder / "gone.txt") + " --quiet");
   EXPECT_EQ(run.status, 1);
   EXPECT_EQ(lines(run.out).size(), 2u);
   EXPECT_TRUE(contains(run.err, (folder / "d/b.txt").string() + ": "));
@@ -143,7 +136,7 @@ TEST(Predict, StrayFilesAreNamedCountedAndOne) {
 
 TEST(Predict, NothingToClassifyIsTwo) {
   const TemporaryFolder folder;
-  const Outcome run = run_aid("predict " + kModel + " " + quoted(folder.path()));
+  const Outcome run = run_aid("predict " + quoted(kModel) + " " + quoted(folder.path()));
   EXPECT_EQ(run.status, 2);
   EXPECT_TRUE(contains(run.err, "no file to classify"));
 }
@@ -152,7 +145,7 @@ TEST(Predict, NothingToClassifyIsTwo) {
 TEST(Predict, SpecialTokensInTextAreASwitch) {
   const TemporaryFolder folder;
   put(folder / "a.txt", "la [SEP] ley");
-  const std::string arguments = "predict " + kModel + " " + quoted(folder / "a.txt") + " --quiet";
+  const std::string arguments = "predict " + quoted(kModel) + " " + quoted(folder / "a.txt") + " --quiet";
   const Outcome off = run_aid(arguments), on = run_aid(arguments + " --special-tokens-in-text");
   EXPECT_NE(off.out, on.out);
 }
@@ -166,8 +159,8 @@ TEST(Predict, InterruptedIs130WithWholeLines) {
   put(folder / "list", list);
   const std::string out = (folder / "out").string();
   // Interrupted as soon as there are results. set -m: without job control a shell's background commands ignore SIGINT.
-  const std::string command = "set -m; " AID_PROGRAM " predict " + kModel + " - --quiet <" + quoted(folder / "list") +
-                              " >'" + out + "' 2>/dev/null & until [ -s '" + out +
+  const std::string command = "set -m; " AID_PROGRAM " predict " + quoted(kModel) + " - --quiet <" +
+                              quoted(folder / "list") + " >'" + out + "' 2>/dev/null & until [ -s '" + out +
                               "' ] || ! kill -0 $!; do sleep 0.02; done; kill -INT $!; wait $!";
   const int status = std::system(command.c_str());
   ASSERT_TRUE(WIFEXITED(status));
@@ -181,7 +174,7 @@ TEST(Predict, InterruptedIs130WithWholeLines) {
 TEST(Predict, QuietSaysNothing) {
   const TemporaryFolder folder;
   put(folder / "a.txt", "la ley");
-  const Outcome run = run_aid("predict " + kModel + " " + quoted(folder / "a.txt") + " --quiet");
+  const Outcome run = run_aid("predict " + quoted(kModel) + " " + quoted(folder / "a.txt") + " --quiet");
   EXPECT_EQ(run.err, "");
   EXPECT_EQ(run.status, 0);
 }
@@ -189,7 +182,7 @@ TEST(Predict, QuietSaysNothing) {
 TEST(Predict, AFullDiskIsTold) {
   const TemporaryFolder folder;
   put(folder / "a.txt", "la ley");
-  const Outcome run = run_aid("predict " + kModel + " " + quoted(folder / "a.txt"), "/dev/full");
+  const Outcome run = run_aid("predict " + quoted(kModel) + " " + quoted(folder / "a.txt"), "/dev/full");
   EXPECT_EQ(run.status, 1);
   EXPECT_TRUE(contains(run.err, "the results could not be written to stdout"));
 }
@@ -197,8 +190,8 @@ TEST(Predict, AFullDiskIsTold) {
 TEST(Predict, ProfileWritesATableAndATrace) {
   const TemporaryFolder folder;
   put(folder / "a.txt", "la ley");
-  const Outcome run =
-      run_aid("predict " + kModel + " " + quoted(folder / "a.txt") + " --profile " + quoted(folder / "trace.json"));
+  const Outcome run = run_aid("predict " + quoted(kModel) + " " + quoted(folder / "a.txt") + " --profile " +
+                              quoted(folder / "trace.json"));
   EXPECT_EQ(run.status, 0) << run.err;
   EXPECT_TRUE(contains(run.err, "measured peak: "));
   EXPECT_TRUE(contains(run.err, "attention"));
@@ -213,7 +206,7 @@ TEST(Eval, TableOnStdoutAndJson) {
   const TemporaryFolder folder;
   const fs::path data = folder / "data_v7/val";
   put_data(data);
-  const Outcome run = run_aid("eval " + kModel + " " + quoted(data) + " --json " + quoted(folder / "m.json"));
+  const Outcome run = run_aid("eval " + quoted(kModel) + " " + quoted(data) + " --json " + quoted(folder / "m.json"));
   EXPECT_EQ(run.status, 0) << run.err;
   EXPECT_TRUE(contains(run.out, "contrato"));
   EXPECT_TRUE(contains(run.out, "accuracy"));
@@ -230,7 +223,7 @@ TEST(Eval, UnreadableFilesAreOne) {
   put_data(folder.path());
   put(folder / "ley/2.txt", std::string("\0\0\0\0", 4));
   put(folder / "ley/notes.pdf", "x");
-  const Outcome run = run_aid("eval " + kModel + " " + quoted(folder.path()));
+  const Outcome run = run_aid("eval " + quoted(kModel) + " " + quoted(folder.path()));
   EXPECT_EQ(run.status, 1);
   EXPECT_TRUE(contains(run.err, "ley/2.txt: "));
   EXPECT_TRUE(contains(run.err, "1 of 4 files could not be read"));
@@ -242,7 +235,7 @@ TEST(Eval, LabelsThatTheModelLacksAreListed) {
   put_data(folder.path());
   put(folder / "acta/1.txt", "el acta");
   put(folder / "bando/1.txt", "el bando");
-  const Outcome run = run_aid("eval " + kModel + " " + quoted(folder.path()));
+  const Outcome run = run_aid("eval " + quoted(kModel) + " " + quoted(folder.path()));
   EXPECT_EQ(run.status, 2);
   EXPECT_TRUE(contains(run.err, "the model does not know the labels acta, bando; it knows contrato, ley, resolución"));
 }
@@ -251,13 +244,13 @@ TEST(Eval, AFolderMayLackLabels) {
   const TemporaryFolder folder;
   put_data(folder.path());
   fs::remove_all(folder / "contrato");
-  EXPECT_EQ(run_aid("eval " + kModel + " " + quoted(folder.path())).status, 0);
+  EXPECT_EQ(run_aid("eval " + quoted(kModel) + " " + quoted(folder.path())).status, 0);
 }
 
 TEST(Tokenize, LinesAsTheTokenizerGivesThem) {
   const TemporaryFolder folder;
   put(folder / "in", "La norma.\n\nartículo\n");
-  const Outcome run = run_aid("tokenize " + kModel + " " + quoted(folder / "in"));
+  const Outcome run = run_aid("tokenize " + quoted(kModel) + " " + quoted(folder / "in"));
   EXPECT_EQ(run.status, 0) << run.err;
   const auto found = lines(run.out);
   ASSERT_EQ(found.size(), 3u);
@@ -266,19 +259,19 @@ TEST(Tokenize, LinesAsTheTokenizerGivesThem) {
   const json first = json::parse(found[0]);
   EXPECT_EQ(first["ids"].get<std::vector<int32_t>>(), expected.ids);
   EXPECT_EQ(first["offsets"][3], (json{8, 9}));
-  EXPECT_EQ(run_aid("tokenize " + kModel + " <" + quoted(folder / "in")).out, run.out);
+  EXPECT_EQ(run_aid("tokenize " + quoted(kModel) + " <" + quoted(folder / "in")).out, run.out);
 }
 
 TEST(Tokenize, JsonlHoldsLineEnds) {
   const TemporaryFolder folder;
   put(folder / "in", "{\"text\": \"la\\nley\"}\n{\"text\": 5}\n");
-  const Outcome run = run_aid("tokenize " + kModel + " --jsonl " + quoted(folder / "in"));
+  const Outcome run = run_aid("tokenize " + quoted(kModel) + " --jsonl " + quoted(folder / "in"));
   EXPECT_EQ(run.status, 2);
   EXPECT_TRUE(contains(run.err, "in:2: \"text\" is a JSON number"));
 }
 
 TEST(Info, SaysWhatThereIs) {
-  const Outcome run = run_aid("info " + kModel);
+  const Outcome run = run_aid("info " + quoted(kModel));
   EXPECT_EQ(run.status, 0) << run.err;
   for (const char* part :
        {"instruction set", "oneDNN", "cores", "beto", "3: contrato, ley, resolución", "118 tokens"}) {
@@ -287,4 +280,4 @@ TEST(Info, SaysWhatThereIs) {
 }
 
 }  // namespace
-}  // namespace aid::tools
+}  // namespace aid::tools::test

@@ -1,30 +1,25 @@
 // `aid train` as a user runs it.
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <csignal>
+#include <cstring>
 #include <nlohmann/json.hpp>
 #include <thread>
 
 #include "io/safetensors.h"
 #include "tests/tools/program.h"
 
-namespace aid::tools {
+namespace aid::tools::test {
 namespace {
 
 namespace fs = std::filesystem;
-using io::test::contains;
-using io::test::put;
-using io::test::TemporaryFolder;
 using nlohmann::json;
-using test::Outcome;
-using test::quoted;
-using test::run_aid;
-
-const fs::path kModel = AID_SOURCE_DIR "/tests/golden/hf/bert";
 
 void put_texts(const fs::path& folder, int texts) {
   for (int i = 0; i < texts; ++i) {
@@ -48,6 +43,39 @@ struct Workplace {
     return "train beto --train " + quoted(train) + " --val " + quoted(val) + " --model " + quoted(kModel) + " --out " +
            quoted(out) + " --batch-size 4 --max-length 12 --threads 1 " + more;
   }
+};
+
+constexpr const char* kWeights = R"({"contrato": 2, "ley": 0.5})";
+
+// A training that has begun, and waits in a pipe for the file of its class weights.
+struct WaitingTraining {
+  WaitingTraining(const Workplace& place, const std::string& more) : err(place.folder / "err") {
+    const fs::path pipe = place.folder / "pipe";
+    EXPECT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+    const std::string shell = "exec " AID_PROGRAM " " + place.command(more + " --class-weights " + quoted(pipe)) +
+                              " >/dev/null 2>" + quoted(err);
+    child = fork();
+    if (child == 0) {
+      execl("/bin/sh", "sh", "-c", shell.c_str(), static_cast<char*>(nullptr));
+      _exit(127);
+    }
+    // Possible once the program reads from the pipe.
+    while ((weights = open(pipe.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC)) < 0 &&
+           waitpid(child, nullptr, WNOHANG) == 0) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+  }
+  Outcome finish() {
+    EXPECT_EQ(write(weights, kWeights, std::strlen(kWeights)), static_cast<ssize_t>(std::strlen(kWeights)));
+    close(weights);
+    int status = -1;
+    waitpid(child, &status, 0);
+    return {.status = WIFEXITED(status) ? WEXITSTATUS(status) : -1, .out = "", .err = io::read_text(err)};
+  }
+
+  fs::path err;
+  pid_t child;
+  int weights;
 };
 
 // The files that a run writes, less the log, whose speeds differ.
@@ -97,48 +125,50 @@ TEST(TrainProgram, WritesAModelThatTheOtherCommandsOpen) {
 
 TEST(TrainProgram, ResumesAfterAnInterruptionBitForBit) {
   const Workplace place;
-  ASSERT_EQ(run_aid(place.command("--epochs 40 --seed 3 --precision f32")).status, 0);
+  put(place.folder / "weights.json", kWeights);
+  const std::string weights = " --class-weights " + quoted(place.folder / "weights.json");
+  ASSERT_EQ(run_aid(place.command("--epochs 40 --seed 3 --precision f32" + weights)).status, 0);
   const auto expected = model_files(place.out);
   fs::remove_all(place.out);
 
-  // Ctrl-C as soon as there is a checkpoint.
-  const fs::path work = place.out.string() + ".training";
-  const std::string shell = "exec " AID_PROGRAM " " + place.command("--epochs 40 --seed 3 --precision f32") +
-                            " >/dev/null 2>" + quoted(place.folder / "err");
-  const pid_t child = fork();
-  if (child == 0) {
-    execl("/bin/sh", "sh", "-c", shell.c_str(), static_cast<char*>(nullptr));
-    _exit(127);
-  }
-  while (!fs::exists(work / "checkpoint-6") && !fs::exists(work / "checkpoint-12")) {
-    ASSERT_EQ(waitpid(child, nullptr, WNOHANG), 0) << io::read_text(place.folder / "err");
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
-  kill(child, SIGINT);
-  int status = 0;
-  waitpid(child, &status, 0);
-  ASSERT_TRUE(WIFEXITED(status));
-  EXPECT_EQ(WEXITSTATUS(status), 130);
-  EXPECT_TRUE(contains(io::read_text(place.folder / "err"), "with --resume goes on from there"));
+  WaitingTraining training(place, "--epochs 40 --seed 3 --precision f32");
+  kill(training.child, SIGINT);  // as Ctrl-C does: it ends after its first step
+  const Outcome interrupted = training.finish();
+  EXPECT_EQ(interrupted.status, 130);
+  EXPECT_TRUE(contains(interrupted.err, "with --resume goes on from there"));
   EXPECT_FALSE(fs::exists(place.out));
 
-  const Outcome again = run_aid(place.command("--epochs 40 --seed 3 --precision f32"));
+  const Outcome again = run_aid(place.command("--epochs 40 --seed 3 --precision f32" + weights));
   EXPECT_EQ(again.status, 2);
   EXPECT_TRUE(contains(again.err, "an unfinished run to the same --out. Go on with --resume"));
-  const Outcome other = run_aid(place.command("--epochs 40 --seed 4 --precision f32 --resume"));
+  const Outcome other = run_aid(place.command("--epochs 40 --seed 4 --precision f32 --resume" + weights));
   EXPECT_EQ(other.status, 2);
   EXPECT_TRUE(contains(other.err, "seed: was 3, is 4"));
   put(place.val / "ley/nueva.txt", "otra");
-  EXPECT_TRUE(contains(run_aid(place.command("--epochs 40 --seed 3 --precision f32 --resume")).err,
+  EXPECT_TRUE(contains(run_aid(place.command("--epochs 40 --seed 3 --precision f32 --resume" + weights)).err,
                        "val: was texts with SHA-256"));
   fs::remove(place.val / "ley/nueva.txt");
 
-  const Outcome resumed = run_aid(place.command("--epochs 40 --seed 3 --precision f32 --resume"));
+  const Outcome resumed = run_aid(place.command("--epochs 40 --seed 3 --precision f32 --resume" + weights));
   EXPECT_EQ(resumed.status, 0) << resumed.err;
   EXPECT_TRUE(contains(resumed.err, "resumed after step "));
   const auto found = model_files(place.out);
   ASSERT_EQ(found.size(), expected.size());
   for (const auto& [name, bytes] : expected) EXPECT_TRUE(found.at(name) == bytes) << name;
+}
+
+TEST(TrainProgram, TwoAtOnceDoNotMix) {
+  const Workplace place;
+  WaitingTraining first(place, "--epochs 1");
+  for (const char* more : {"--epochs 1", "--epochs 1 --overwrite", "--epochs 1 --resume"}) {
+    const Outcome second = run_aid(place.command(more));
+    EXPECT_EQ(second.status, 2);
+    EXPECT_TRUE(contains(second.err, "out.training': another process is working in this folder"));
+  }
+  const Outcome finished = first.finish();
+  EXPECT_EQ(finished.status, 0) << finished.err;
+  EXPECT_TRUE(fs::exists(place.out));
+  EXPECT_FALSE(fs::exists(place.out.string() + ".training"));
 }
 
 TEST(TrainProgram, ALimitOnFileSizesIsAMessage) {
@@ -149,7 +179,7 @@ TEST(TrainProgram, ALimitOnFileSizesIsAMessage) {
   ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &limit), 0);
   const Outcome run = run_aid(place.command("--epochs 1"));
   setrlimit(RLIMIT_FSIZE, &previous);
-  EXPECT_EQ(run.status, 2) << run.err;
+  EXPECT_EQ(run.status, 1) << run.err;
   EXPECT_TRUE(contains(run.err, "File too large")) << run.err;
   EXPECT_FALSE(fs::exists(place.out));
 }
@@ -182,7 +212,7 @@ TEST(TrainProgram, EveryWayToReadLongTextsTrains) {
 
 TEST(TrainProgram, ClassWeightsFromAFile) {
   const Workplace place;
-  put(place.folder / "weights.json", R"({"contrato": 2, "ley": 0.5})");
+  put(place.folder / "weights.json", kWeights);
   EXPECT_EQ(run_aid(place.command("--epochs 1 --class-weights " + quoted(place.folder / "weights.json"))).status, 0);
   EXPECT_EQ(json::parse(io::read_text(place.out / "aid.json"))["hyperparameters"]["class-weights"], (json{2.0, 0.5}));
   put(place.folder / "weights.json", R"({"contrato": 2, "lei": 0.5})");
@@ -236,4 +266,4 @@ TEST(TrainProgram, DoesNotReplaceAModelUnasked) {
 }
 
 }  // namespace
-}  // namespace aid::tools
+}  // namespace aid::tools::test

@@ -188,7 +188,7 @@ TEST_F(Aws, ThrottlingSlowsAllCalls) {
   std::promise<void> all;
   for (int i = 0; i < 50; ++i) {
     const auto sink = std::make_shared<StringSink>();
-    client.get({.bucket = "bucket", .key = "key", .sink = sink}, [&, sink](Outcome<ObjectInfo> outcome) {
+    client.get({.bucket = "bucket", .key = "key", .sink = sink}, [&, sink](const Outcome<ObjectInfo>& outcome) {
       whole += outcome.ok() && sink->bytes == kBody;
       if (++ended == 50) all.set_value();
     });

@@ -101,8 +101,8 @@ TEST(AwsProfile, Ini) {
 // Each reader takes or refuses what a few changed bytes make of a good text, and does nothing else.
 TEST(AwsReaders, MutatedTexts) {
   const std::string texts[] = {
-      "<ListBucketResult><EncodingType>url</EncodingType><IsTruncated>true</IsTruncated><NextContinuationToken>t"
-      "</NextContinuationToken><Contents><Key>a%20b</Key><Size>5</Size></Contents></ListBucketResult>",
+      ("<ListBucketResult><EncodingType>url</EncodingType><IsTruncated>true</IsTruncated><NextContinuationToken>t"
+       "</NextContinuationToken><Contents><Key>a%20b</Key><Size>5</Size></Contents></ListBucketResult>"),
       "[default]\nkey = value\n[profile x]\ns3 =\n  a = b\n",
       "https://[::1]:9000/base/path",
       R"({"AccessKeyId":"A","SecretAccessKey":"S","Expiration":"2030-01-01T00:00:00Z"})",
