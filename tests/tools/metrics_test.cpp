@@ -81,6 +81,7 @@ TEST(MetricsCommand, WritesJsonTablesAndReport) {
   EXPECT_EQ(json["compare"]["raw"]["mcnemar_exact_p"], 1);
   EXPECT_EQ(io::read_text(c.folder / "csv/confusion_unified.csv"),
             "truth,acta,ef,no_prediction\nacta,1,0,0\nef,0,1,1\n");
+  EXPECT_TRUE(contains(io::read_text(c.folder / "csv/confusion_unified.svg"), "<title>ef as ef: 1<"));
   const std::string page = io::read_text(c.folder / "report/report.html");
   EXPECT_TRUE(contains(page, "\"headline\":{\"name\":\"accuracy unifying\""));
   EXPECT_EQ(page.find("@DATA@"), std::string::npos);
@@ -133,6 +134,7 @@ TEST(MetricsCommand, WhatIsWrongIsNamedAndTwo) {
   for (const auto& [more, part] : std::initializer_list<std::pair<std::string, std::string>>{
            {"--unify " + c.path("none"), "none'"},
            {"--key stems", "expected stem, name, relpath or regex:PATTERN"},
+           {"--per-file", "--infer-unify"},
            {"--id-col x", "has no column 'x' (--id-col)"},
            {"--doc-regex x", "has no group (?<doc>...)"},
            {"--agg best", "--agg"},

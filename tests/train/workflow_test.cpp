@@ -6,6 +6,7 @@
 #include <random>
 
 #include "tests/io/test_files.h"
+#include "train/workflow/heat_map.h"
 
 namespace aid::train::workflow {
 namespace {
@@ -248,6 +249,22 @@ TEST(Units, Keys) {
   EXPECT_THROW(key_rule_of("stems"), std::invalid_argument);
 }
 
+TEST(Workflow, HeatMapIsTheConfusionMatrix) {
+  const WorkflowReport report = measured(made({"a<b", "a<b", "a<b", "c"}, {"a<b", "c", "c", ""}), mapped({}));
+  const std::string svg = heat_map_svg(report.file_raw, "\"R&D\"");
+  for (const char* cell : {"<title>a&lt;b as a&lt;b: 1<", "<title>a&lt;b as c: 2<", "<title>c as no prediction: 1<",
+                           "<title>c as c: 0<", "<title>&quot;R&amp;D&quot;<"})
+    EXPECT_TRUE(contains(svg, cell));
+  // The shade is the share of the row: white for none, full blue for all.
+  EXPECT_TRUE(contains(svg,
+                       "c as no prediction: 1</title><rect x=\"142\" y=\"196\" width=\"43\" height=\"43\" "
+                       "fill=\"rgb(31,95,168)\""));
+  EXPECT_TRUE(contains(svg, "fill=\"rgb(255,255,255)\""));
+  size_t cells = 0;
+  for (size_t at = 0; (at = svg.find("<g>", at)) != std::string::npos; ++at) ++cells;
+  EXPECT_EQ(cells, 6u);  // two typologies by two and "no prediction"
+}
+
 struct Folder {
   TemporaryFolder folder;
   LabelMap labels = identity_map({});
@@ -332,11 +349,33 @@ TEST(Units, TheMappingIsReadOffTwoFolders) {
   put(raw.folder / "resultados/2.pdf", "");
   put(unified.folder / "ef/1.pdf", "");
   put(unified.folder / "ef/2.pdf", "");
-  EXPECT_EQ(infer_label_map(raw.folder.path(), unified.folder.path(), {}, {}).unified_label("resultados"), "ef");
+  const auto inferred = [&](Scattered scattered) {
+    return infer_label_map(raw.folder.path(), unified.folder.path(), {}, {}, scattered);
+  };
+  EXPECT_EQ(inferred(Scattered::refused).unified_label("resultados"), "ef");
   put(raw.folder / "balance/3.pdf", "");
   put(unified.folder / "otro/3.pdf", "");
-  EXPECT_TRUE(contains(error_of([&] { infer_label_map(raw.folder.path(), unified.folder.path(), {}, {}); }),
+  EXPECT_TRUE(contains(error_of([&] { inferred(Scattered::refused); }),
                        "\n  balance -> ef: 1 files\n  balance -> otro: 1 files"));
+
+  // Two of three balances went to "otro": so does one that is predicted of another typology's file.
+  put(raw.folder / "balance/4.pdf", "");
+  put(unified.folder / "otro/4.pdf", "");
+  const LabelMap map = inferred(Scattered::per_file);
+  EXPECT_EQ(map.unified_label("balance"), "otro");
+  EXPECT_EQ(map.unified_of_key,
+            (std::map<std::string, std::string, std::less<>>{{"1", "ef"}, {"3", "otro"}, {"4", "otro"}}));
+  // 1.pdf is an "ef" by its own folder. Called balance, its raw typology, it is right; called resultados (an "ef"), it
+  // is right once unified. 2.pdf, an "ef", called balance, is an "otro": wrong.
+  const auto right = [&](const std::string& first) {
+    Predictions predictions;
+    predictions.of_key["1"].label = first;
+    predictions.of_key["2"].label = "balance";
+    return measure_workflow(raw.truth(), predictions, map, {}, {.bootstrap = 0}).file_unified.right;
+  };
+  EXPECT_EQ(right("balance"), 1);
+  EXPECT_EQ(right("resultados"), 1);
+  EXPECT_EQ(right("acta"), 0);
 }
 
 TEST(Documents, NamedGroups) {
