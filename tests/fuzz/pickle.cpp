@@ -13,7 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const io::TorchCheckpoint checkpoint = io::TorchCheckpoint::open(file.path());
     unsigned sum = 0;
     for (const io::TensorView& tensor : checkpoint.tensors())
-      for (const std::byte byte : tensor.bytes) sum += static_cast<unsigned>(byte);
+      for (const std::byte byte : tensor.data) sum += static_cast<unsigned>(byte);
     AID_FUZZ_CHECK(sum < 0xFFFFFFFFu);
   });
   return 0;

@@ -10,7 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const io::SafeTensors tensors = io::SafeTensors::open(file.path());
     unsigned sum = 0;
     for (const io::TensorView& tensor : tensors.tensors())
-      for (const std::byte byte : tensor.bytes) sum += static_cast<unsigned>(byte);
+      for (const std::byte byte : tensor.data) sum += static_cast<unsigned>(byte);
     AID_FUZZ_CHECK(sum <= 255 * size);
   });
   return 0;

