@@ -8,13 +8,21 @@
 
 namespace {
 
-std::filesystem::path folder() {
-  static const std::filesystem::path path = [] {
-    std::string name = (std::filesystem::temp_directory_path() / "aid_fuzz.XXXXXX").string();
-    AID_FUZZ_CHECK(::mkdtemp(name.data()) != nullptr);
-    return std::filesystem::path(name);
-  }();
-  return path;
+// One for all runs, removed at the end.
+const std::filesystem::path& folder() {
+  static const struct Folder {
+    Folder() {
+      std::string name = (std::filesystem::temp_directory_path() / "aid_fuzz.XXXXXX").string();
+      AID_FUZZ_CHECK(::mkdtemp(name.data()) != nullptr);
+      path = name;
+    }
+    ~Folder() {
+      std::error_code ignored;
+      std::filesystem::remove_all(path, ignored);
+    }
+    std::filesystem::path path;
+  } made;
+  return made.path;
 }
 
 void put(const char* name, std::string_view bytes) { std::ofstream(folder() / name, std::ios::binary) << bytes; }
