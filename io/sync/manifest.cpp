@@ -7,7 +7,9 @@
 
 #include <cerrno>
 #include <nlohmann/json.hpp>
+#include <stdexcept>
 #include <system_error>
+#include <utility>
 
 #include "io/error.h"
 #include "io/file.h"
@@ -68,12 +70,24 @@ bool apply_part(Manifest& manifest, const std::string& path, const PartialTransf
   return !at->second.parts.insert_or_assign(part, etag).second || replaced;
 }
 
+// nlohmann converts any number to any other; here one that does not fit is a fault.
+template <class T>
+T whole_number(const json& line, const char* key) {
+  const json& value = line.at(key);
+  const bool fits = value.is_number_unsigned()
+                        ? std::in_range<T>(value.get<std::uint64_t>())
+                        : value.is_number_integer() && std::in_range<T>(value.get<std::int64_t>());
+  if (!fits) throw std::out_of_range("\"" + std::string(key) + "\" is " + value.dump() + ", no whole number that fits");
+  return value.get<T>();
+}
+
 bool apply_line(Manifest& manifest, const json& line) {
   if (const auto folder = line.find("folder"); folder != line.end()) {
     return !manifest.folders
-                .insert_or_assign(
-                    folder->get<std::string>(),
-                    SyncedFolder{.from = line.at("from"), .time = line.at("time"), .complete = line.at("complete")})
+                .insert_or_assign(folder->get<std::string>(),
+                                  SyncedFolder{.from = line.at("from"),
+                                               .time = whole_number<std::int64_t>(line, "time"),
+                                               .complete = line.at("complete")})
                 .second;
   }
   const bool gone = line.value("gone", false);
@@ -82,16 +96,18 @@ bool apply_line(Manifest& manifest, const json& line) {
     if (gone) return manifest.partials.erase(path), true;
     const PartialTransfer transfer{.id = line.at("id"),
                                    .etag = line.at("etag"),
-                                   .size = line.at("size"),
-                                   .mtime = line.at("mtime"),
-                                   .part_size = line.at("part_size")};
-    return apply_part(manifest, path, transfer, line.at("part"), line.at("part_etag"));
+                                   .size = whole_number<std::uint64_t>(line, "size"),
+                                   .mtime = whole_number<std::int64_t>(line, "mtime"),
+                                   .part_size = whole_number<std::uint64_t>(line, "part_size")};
+    return apply_part(manifest, path, transfer, whole_number<int>(line, "part"), line.at("part_etag"));
   }
   const std::string path = line.at("path");
   if (gone) return manifest.files.erase(path), true;
-  return apply_file(
-      manifest, path,
-      {.etag = line.at("etag"), .size = line.at("size"), .mtime = line.at("mtime"), .modified = line.at("modified")});
+  return apply_file(manifest, path,
+                    {.etag = line.at("etag"),
+                     .size = whole_number<std::uint64_t>(line, "size"),
+                     .mtime = whole_number<std::int64_t>(line, "mtime"),
+                     .modified = whole_number<std::int64_t>(line, "modified")});
 }
 
 struct Parsed {
@@ -107,7 +123,7 @@ Parsed parse(std::string_view text, const std::string& name) {
     const json line = parse_json(text.substr(parsed.whole, end - parsed.whole), name, {.first_line = ++number});
     try {
       if (number == 1) {
-        const int format = line.at("aid_sync");
+        const int format = whole_number<int>(line, "aid_sync");
         if (format != kFormat) {
           throw Error(name + ": format " + std::to_string(format) + " of a manifest; this program knows format " +
                       std::to_string(kFormat) + ": use a newer aid");
@@ -115,7 +131,9 @@ Parsed parse(std::string_view text, const std::string& name) {
       } else {
         parsed.stale = apply_line(parsed.manifest, line) || parsed.stale;
       }
-    } catch (const json::exception& error) {
+    } catch (const Error&) {
+      throw;
+    } catch (const std::exception& error) {
       throw Error(name + ":" + std::to_string(number) + ": " + error.what() +
                   "; expected a line of a manifest. Without this file every file is compared by its content");
     }
