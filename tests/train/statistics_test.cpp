@@ -14,10 +14,14 @@ using nlohmann::json;
 // Both sides are f64 formulas of a few operations; a tail of 2,500 terms loses the most.
 constexpr double kTolerance = 1e-12;
 
-json golden_cases() { return json::parse(io::read_text(AID_SOURCE_DIR "/tests/golden/statistics.json")); }
+// A reference: a loop over a part of a temporary would be one over nothing.
+const json& golden_cases() {
+  static const json cases = json::parse(io::read_text(AID_SOURCE_DIR "/tests/golden/statistics.json"));
+  return cases;
+}
 
 TEST(Statistics, WilsonIntervalsAreScipys) {
-  for (const json& c : golden_cases()["wilson"]) {
+  for (const json& c : golden_cases().at("wilson")) {
     SCOPED_TRACE(c.dump());
     const Interval interval = wilson_interval(c[0], c[1]);
     EXPECT_NEAR(interval.low, c[2].get<double>(), kTolerance);
@@ -28,7 +32,7 @@ TEST(Statistics, WilsonIntervalsAreScipys) {
 }
 
 TEST(Statistics, McNemarsTestIsScipysBinomialTest) {
-  for (const json& c : golden_cases()["mcnemar"]) {
+  for (const json& c : golden_cases().at("mcnemar")) {
     SCOPED_TRACE(c.dump());
     EXPECT_NEAR(mcnemar_exact(c[0], c[1]), c[2].get<double>(), kTolerance);
     EXPECT_NEAR(mcnemar_exact(c[1], c[0]), c[2].get<double>(), kTolerance);
@@ -36,7 +40,7 @@ TEST(Statistics, McNemarsTestIsScipysBinomialTest) {
 }
 
 TEST(Statistics, PairedIntervalsAreNewcombes) {
-  for (const json& c : golden_cases()["newcombe"]) {
+  for (const json& c : golden_cases().at("newcombe")) {
     SCOPED_TRACE(c.dump());
     const Interval interval =
         paired_difference_interval({.both = c[0], .only_new = c[1], .only_old = c[2], .neither = c[3]});
