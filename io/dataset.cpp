@@ -30,39 +30,59 @@ std::vector<fs::directory_entry> sorted_entries(const fs::path& folder) {
 
 bool is_hidden(const fs::path& path) { return path.filename().native().starts_with('.'); }
 
-bool is_txt(const fs::path& path) {
+// What the extensions of a content are called in messages.
+const char* extensions_of(Content content) {
+  return content == Content::texts ? ".txt" : content == Content::images ? ".jpg, .jpeg or .png" : "";
+}
+
+bool is_content(const fs::path& path, Content content) {
   std::string extension = path.extension().string();
   for (char& letter : extension)
     letter = letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter - 'A' + 'a') : letter;
-  return extension == ".txt";
+  switch (content) {
+    case Content::texts:
+      return extension == ".txt";
+    case Content::images:
+      return extension == ".jpg" || extension == ".jpeg" || extension == ".png";
+    case Content::files:
+      return true;
+  }
+  return false;
 }
 
-// Why a name in a label's folder is no example, or null.
-const char* reason_to_skip(const fs::directory_entry& entry) {
+// Why a name in a label's folder is no example; empty where it is one.
+std::string reason_to_skip(const fs::directory_entry& entry, Content content) {
   std::error_code error;
   const fs::file_status status = entry.status(error);
   if (is_hidden(entry.path())) return "hidden";
   if (error || !fs::exists(status)) return "a link that leads nowhere, or not accessible";
-  if (fs::is_directory(status)) return "a folder inside a label's folder; only LABEL/*.txt is read";
-  if (!is_txt(entry.path())) return "not a .txt file";
+  if (fs::is_directory(status)) {
+    return std::string("a folder inside a label's folder; only LABEL/*") + (content == Content::texts ? ".txt" : "") +
+           " is read";
+  }
+  if (!is_content(entry.path(), content)) return std::string("not a ") + extensions_of(content) + " file";
   if (!fs::is_regular_file(status)) return "not a regular file";
-  return nullptr;
+  return "";
 }
 
-void add_label(const fs::path& folder, LabelledFolder& data) {
+void add_label(const fs::path& folder, Content content, LabelledFolder& data) {
   const std::string label = folder.filename().string();
   if (valid_utf8_prefix(label) != label.size()) {
     throw Error("the folder name '" + folder.string() + "' is not UTF-8; rename it: it becomes a label");
   }
   const std::size_t before = data.examples.size();
   for (const fs::directory_entry& entry : sorted_entries(folder)) {
-    if (const char* reason = reason_to_skip(entry)) {
-      data.skipped.push_back({entry.path(), reason});
-    } else {
+    const std::string reason = reason_to_skip(entry, content);
+    if (reason.empty()) {
       data.examples.push_back({entry.path(), static_cast<int>(data.labels.size())});
+    } else {
+      data.skipped.push_back({entry.path(), reason});
     }
   }
-  if (data.examples.size() == before) data.skipped.push_back({folder, "a label without any .txt file"});
+  if (data.examples.size() == before) {
+    data.skipped.push_back({folder, std::string("a label without any ") + extensions_of(content) +
+                                        (content == Content::files ? "file" : " file")});
+  }
   data.labels.push_back(label);
 }
 
@@ -86,7 +106,7 @@ std::string listed(const std::vector<std::string>& names) {
 
 }  // namespace
 
-LabelledFolder open_labelled_folder(const fs::path& folder) {
+LabelledFolder list_labelled_folder(const fs::path& folder, Content content) {
   LabelledFolder data;
   data.folder = folder;
   for (const fs::directory_entry& entry : sorted_entries(folder)) {
@@ -94,11 +114,32 @@ LabelledFolder open_labelled_folder(const fs::path& folder) {
     if (is_hidden(entry.path())) {
       data.skipped.push_back({entry.path(), "hidden"});
     } else if (entry.is_directory(error)) {
-      add_label(entry.path(), data);
+      add_label(entry.path(), content, data);
     } else {
       data.skipped.push_back({entry.path(), "outside the labels' folders"});
     }
   }
+  return data;
+}
+
+LabelledFolder list_flat_folder(const fs::path& folder) {
+  LabelledFolder data{.folder = folder, .labels = {""}, .examples = {}, .skipped = {}};
+  for (const fs::directory_entry& entry : sorted_entries(folder)) {
+    std::error_code error;
+    const std::string reason = entry.is_directory(error) && !is_hidden(entry.path())
+                                   ? "a folder in a folder without typologies"
+                                   : reason_to_skip(entry, Content::files);
+    if (reason.empty()) {
+      data.examples.push_back({entry.path(), 0});
+    } else {
+      data.skipped.push_back({entry.path(), reason});
+    }
+  }
+  return data;
+}
+
+LabelledFolder open_labelled_folder(const fs::path& folder) {
+  LabelledFolder data = list_labelled_folder(folder, Content::texts);
   const std::string where = "the data folder '" + folder.string() + "'";
   if (data.examples.empty()) {
     throw Error(where + " holds no texts; expected one folder per label with .txt files in it" +
@@ -151,23 +192,31 @@ std::string sha256_hex(std::string_view bytes) {
   return hex;
 }
 
+std::string name_in_manifest(const LabelledFolder& data, const Example& example) {
+  const std::string& label = data.labels[static_cast<std::size_t>(example.label)];
+  const std::string name = example.file.filename().string();
+  return label.empty() ? name : label + "/" + name;
+}
+
+std::string fingerprint(std::vector<ManifestLine> manifest) {
+  std::sort(manifest.begin(), manifest.end(),
+            [](const ManifestLine& a, const ManifestLine& b) { return a.name < b.name; });
+  std::string text;
+  for (const ManifestLine& line : manifest) text.append(line.sha256).append("  ").append(line.name).append("\n");
+  return sha256_hex(text);
+}
+
 std::string fingerprint(const LabelledFolder& data) {
-  std::vector<std::pair<std::string, const fs::path*>> files;  // by LABEL/NAME
+  std::vector<ManifestLine> manifest;
   for (const Example& example : data.examples) {
-    files.emplace_back(data.labels[static_cast<std::size_t>(example.label)] + "/" + example.file.filename().string(),
-                       &example.file);
-  }
-  std::sort(files.begin(), files.end());
-  std::string manifest;
-  for (const auto& [name, file] : files) {
-    std::string hash = "unreadable";
+    ManifestLine line{.name = name_in_manifest(data, example), .sha256 = "unreadable"};
     try {
-      hash = sha256_hex(read_text(*file));
+      line.sha256 = sha256_hex(read_text(example.file));
     } catch (const Error&) {  // its reader says why
     }
-    manifest.append(hash).append("  ").append(name).append("\n");
+    manifest.push_back(std::move(line));
   }
-  return sha256_hex(manifest);
+  return fingerprint(std::move(manifest));
 }
 
 std::optional<int> data_version_of(const fs::path& path) {

@@ -29,6 +29,19 @@ struct LabelledFolder {
   std::vector<Skipped> skipped;     // everything else that was found, in the same order
 };
 
+// Which files of a label's folder are examples, by their extension (in any case).
+enum class Content : unsigned char {
+  texts,   // .txt
+  images,  // .jpg, .jpeg, .png
+  files,   // all
+};
+
+// What there is, without demands: a folder may have no label, a label no file. Otherwise as open_labelled_folder().
+LabelledFolder list_labelled_folder(const std::filesystem::path& folder, Content content);
+
+// A folder of files without typologies (ground_truth/todas): its only label is "".
+LabelledFolder list_flat_folder(const std::filesystem::path& folder);
+
 // Reads names only. Skipped, with the reason: hidden names, files outside a label's folder, folders inside one,
 // extensions other than .txt (any case), special files, links that lead nowhere; a label without any text is kept, and
 // told in `skipped`. Links to files and to folders are followed. Throws Error for fewer than two labels, a label that
@@ -43,9 +56,15 @@ void check_same_labels(std::span<const std::string> expected, std::string_view e
 // `skipped`.
 std::optional<Text> load_text(const std::filesystem::path& file, std::vector<Skipped>& skipped);
 
-// SHA-256, in hex, of the data set's manifest: one line "SHA-256 of the file, two spaces, LABEL/NAME" per example,
-// sorted by LABEL/NAME. That is what `LC_ALL=C sha256sum */*.txt | sha256sum` prints in the folder. An example that
-// cannot be read has "unreadable" for its hash.
+struct ManifestLine {
+  std::string name;    // "LABEL/NAME"; in a folder without labels "NAME"
+  std::string sha256;  // of the file, in hex; "unreadable" where it cannot be read
+};
+std::string name_in_manifest(const LabelledFolder& data, const Example& example);
+
+// The fingerprint of a data set: SHA-256, in hex, of its manifest, one line "SHA-256, two spaces, name" per file,
+// sorted by name. That is what `LC_ALL=C sha256sum */*.txt | sha256sum` prints in the folder; dates do not matter.
+std::string fingerprint(std::vector<ManifestLine> manifest);
 std::string fingerprint(const LabelledFolder& data);
 
 std::string sha256_hex(std::string_view bytes);

@@ -45,6 +45,13 @@ nlohmann::json parse_json(std::string_view text, const std::string& name, const 
   } catch (const json::parse_error& error) {
     throw Error(place(text, name, options.first_line, error.byte > 0 ? error.byte - 1 : 0) +
                 ": not valid JSON: " + reason(error));
+  } catch (const json::out_of_range& error) {
+    // "[json.exception.out_of_range.406] number overflow parsing '1E1000'": the place is the number's.
+    const std::string_view what = error.what();
+    const std::size_t quote = what.find('\'');
+    const std::string_view number = what.substr(quote + 1, what.rfind('\'') - quote - 1);
+    throw Error(place(text, name, options.first_line, text.find(number)) + ": the number " + std::string(number) +
+                " is beyond what a double holds");
   }
 }
 

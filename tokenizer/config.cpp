@@ -214,7 +214,7 @@ void Reader::read_post_processor(const Json& processor) {
       const bool special = piece.contains("SpecialToken");
       const Json& body = piece.at(special ? "SpecialToken" : "Sequence");
       text += (special ? body.at("id").get<std::string>() : '$' + body.at("id").get<std::string>()) + ':' +
-              std::to_string(body.at("type_id").get<int>()) + ' ';
+              body.at("type_id").dump() + ' ';
     }
     return text;
   };
@@ -363,7 +363,7 @@ void Reader::add_token(const char* file, const Json& token) {
   int32_t id = static_cast<int32_t>(ids_.size());
   for (const AddedToken& added : config_.added_tokens) id = std::max(id, added.id + 1);
   if (const auto found = ids_.find(content); found != ids_.end()) id = found->second;
-  if (token.contains("id") && token.at("id").get<int64_t>() != id) {
+  if (token.contains("id") && token.at("id") != id) {
     refuse(file, "the added token " + quote(content) + " has the id " + token.at("id").dump() +
                      ", but would be numbered " + std::to_string(id));
   }

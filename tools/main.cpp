@@ -23,7 +23,7 @@ int run(int argc, char** argv) {
   program.get_formatter()->column_width(34);
   program.failure_message(CLI::FailureMessage::simple);
   const Command commands[] = {add_train(program), add_eval(program),    add_predict(program), add_tokenize(program),
-                              add_info(program),  add_metrics(program), add_results(program)};
+                              add_info(program),  add_metrics(program), add_results(program), add_data(program)};
   try {
     program.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -18,7 +18,7 @@ struct MetricsOptions {
   std::string results, truth, unify, json, csv, report, compare, documents, doc_regex, key = "stem";
   std::vector<std::string> infer_unify, ignore;
   workflow::LabelRule labels;
-  bool ignore_case = false, strict = false, quiet = false, headline_documents = false;
+  bool ignore_case = false, strict = false, per_file = false, quiet = false, headline_documents = false;
   workflow::Columns columns;
   workflow::Duplicates duplicates = workflow::Duplicates::last;
   workflow::WorkflowOptions measure;
@@ -29,7 +29,8 @@ workflow::LabelMap label_map(const MetricsOptions& options, const workflow::KeyR
   workflow::LabelMap map =
       !options.unify.empty() ? workflow::read_label_map(options.unify, options.labels)
       : !options.infer_unify.empty()
-          ? workflow::infer_label_map(options.infer_unify[0], options.infer_unify[1], key, options.labels)
+          ? workflow::infer_label_map(options.infer_unify[0], options.infer_unify[1], key, options.labels,
+                                      options.per_file ? workflow::Scattered::per_file : workflow::Scattered::refused)
           : workflow::identity_map(options.labels);
   if (options.strict) map.unlisted = workflow::Unlisted::error;
   for (const std::string& label : options.ignore) map.ignored.insert(map.raw_label(label));
@@ -160,10 +161,14 @@ void add_labels(CLI::App& app, MetricsOptions& options) {
   CLI::Option* unify =
       app.add_option("--unify", options.unify, "JSON or CSV (raw,unified) of the typologies that count as one")
           ->type_name("FILE");
-  app.add_option("--infer-unify", options.infer_unify, "Take that from two folders of the same files")
-      ->expected(2)
-      ->type_name("MUESTRAS MUESTRAS_UNIFICADO")
-      ->excludes(unify);
+  CLI::Option* infer =
+      app.add_option("--infer-unify", options.infer_unify, "Take that from two folders of the same files")
+          ->expected(2)
+          ->type_name("MUESTRAS MUESTRAS_UNIFICADO")
+          ->excludes(unify);
+  app.add_flag("--per-file", options.per_file,
+               "A typology may go to several unified ones: each file's own is where it lies in MUESTRAS_UNIFICADO")
+      ->needs(infer);
   app.add_flag("--strict", options.strict, "A label that the mapping does not list is an error");
   app.add_option("--ignore", options.ignore, "A typology of the truth that does not count; may be repeated")
       ->type_name("LABEL");
@@ -213,7 +218,8 @@ Command add_metrics(CLI::App& program) {
   app->add_option("--compare", options->compare, "Older results over the same truth: McNemar's test of the difference")
       ->type_name("OLD");
   app->add_option("--json", options->json, "Writes everything there, as JSON")->type_name("FILE");
-  app->add_option("--csv", options->csv, "Writes tables into that folder: units, confusions, classes, coverage")
+  app->add_option("--csv", options->csv,
+                  "Writes tables into that folder: units, confusions (as heat maps too), classes, coverage")
       ->type_name("DIR");
   app->add_option("--report", options->report, "Writes DIR/report.html: everything for people, in one file")
       ->type_name("DIR");

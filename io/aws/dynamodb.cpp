@@ -3,20 +3,17 @@
 #include <algorithm>
 #include <charconv>
 #include <future>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "io/aws/caller.h"
 #include "io/aws/crc.h"
+#include "io/aws/dynamodb_page.h"
 
 namespace aid::io::aws {
 namespace {
 
 using nlohmann::json;
-using Row = std::map<std::string, std::string>;
-
-constexpr int kDeepest = 64;  // DynamoDB allows 32
 
 // {"__type": "com.amazonaws.dynamodb.v20120810#ResourceNotFoundException:http://...", "message": ...}
 ServiceError dynamodb_error(const HttpAnswer& answer) {
@@ -42,65 +39,6 @@ Service dynamodb_service() {
           .throttle_factor = 1,
           .endpoint = [](const EndpointQuery& query) { return regional_endpoint("dynamodb", query); },
           .error = dynamodb_error};
-}
-
-void check_depth(const json& value, int depth) {
-  if (depth > kDeepest) throw Error("the answer nests values more than 64 deep");
-  if (!value.is_structured()) return;
-  for (const json& inner : value) check_depth(inner, depth + 1);
-}
-
-// What the CSV holds of one {"TYPE": value}.
-std::string cell_of(const json& typed) {
-  if (!typed.is_object() || typed.size() != 1) throw Error("the answer has an attribute that is not {\"TYPE\": value}");
-  const std::string& type = typed.begin().key();
-  const json& value = typed.begin().value();
-  const bool text = value.is_string();
-  if ((type == "S" || type == "B") && text) return value.get<std::string>();
-  if (type == "N" && (text || value.is_number())) return text ? value.get<std::string>() : value.dump();
-  if (type == "BOOL" && value.is_boolean()) return value.get<bool>() ? "true" : "false";
-  if (type == "NULL") return "null";
-  if ((type == "L" || type == "SS" || type == "NS" || type == "BS") && value.is_array()) {
-    if (type == "L") return value.dump();
-    std::vector<std::string> members;  // a set has no order: sorted, so that files can be compared
-    for (const json& member : value) members.push_back(member.is_string() ? member.get<std::string>() : member.dump());
-    std::sort(members.begin(), members.end());
-    return json(members).dump();
-  }
-  if (type == "M" && value.is_object()) return value.dump();
-  throw Error("the answer has an attribute of type '" + type + "' that is not of DynamoDB's form");
-}
-
-struct Page {
-  std::vector<Row> rows;
-  json next;  // null: the segment is read
-  long long scanned = 0;
-  double capacity = 0;
-};
-
-Page parse_page(const std::string& body) {
-  const json answer = json::parse(body, nullptr, false);
-  if (answer.is_discarded()) throw Error("the answer is not whole JSON");
-  if (!answer.is_object() || !answer.contains("Items") || !answer["Items"].is_array()) {
-    throw Error("the answer has no \"Items\"");
-  }
-  check_depth(answer, 0);
-  Page page;
-  for (const json& item : answer["Items"]) {
-    if (!item.is_object()) throw Error("the answer has an item that is no object");
-    Row& row = page.rows.emplace_back();
-    for (const auto& [name, value] : item.items()) row[name] = cell_of(value);
-  }
-  const auto key = answer.find("LastEvaluatedKey");
-  if (key != answer.end() && key->is_object() && !key->empty()) page.next = *key;
-  const auto scanned = answer.find("ScannedCount");
-  if (scanned != answer.end() && scanned->is_number()) page.scanned = scanned->get<long long>();
-  const auto capacity = answer.find("ConsumedCapacity");
-  if (capacity != answer.end() && capacity->is_object()) {
-    const auto units = capacity->find("CapacityUnits");
-    if (units != capacity->end() && units->is_number()) page.capacity = units->get<double>();
-  }
-  return page;
 }
 
 // Empty, or that the body is not what the server sent.
@@ -205,7 +143,7 @@ TableInfo DynamoDbClient::describe(const std::string& table) {
 Table DynamoDbClient::scan(const ScanRequest& request, const std::function<void(const ScanProgress&)>& progress) {
   const TableInfo info = describe(request.table);
   struct State {
-    std::vector<Row> rows;
+    std::vector<ScanPage::Row> rows;
     ScanProgress progress;
     int open = 0;
     std::optional<CallError> error;
@@ -224,15 +162,15 @@ Table DynamoDbClient::scan(const ScanRequest& request, const std::function<void(
     if (!from.is_null()) body["ExclusiveStartKey"] = from;
     add_filters(body, request.filters);
     Call call = dynamodb_call("Scan", request.table, body);
-    const auto page = std::make_shared<Page>();
+    const auto page = std::make_shared<ScanPage>();
     call.fault = [page, from](const HttpAnswer& answer) -> std::string {
       if (std::string fault = crc_fault(answer); !fault.empty()) return fault;
       try {
-        *page = parse_page(answer.body);
+        *page = parse_scan_page(answer.body);
       } catch (const Error& error) {
         return error.what();
       }
-      return !from.is_null() && page->next == from ? "the scan goes round in circles: the same key again" : "";
+      return !from.is_null() && page->next == from.dump() ? "the scan goes round in circles: the same key again" : "";
     };
     implementation_->caller.start(std::move(call), [&, segment, page](const Outcome<HttpAnswer>& outcome) {
       if (!outcome.ok()) {
@@ -244,7 +182,7 @@ Table DynamoDbClient::scan(const ScanRequest& request, const std::function<void(
         state.progress.capacity_units += page->capacity;
         std::move(page->rows.begin(), page->rows.end(), std::back_inserter(state.rows));
         if (progress) progress(state.progress);
-        if (!page->next.is_null() && !state.error) return ask(segment, page->next);
+        if (!page->next.empty() && !state.error) return ask(segment, json::parse(page->next));
       }
       if (--state.open == 0) state.ended.set_value();
     });
@@ -254,7 +192,7 @@ Table DynamoDbClient::scan(const ScanRequest& request, const std::function<void(
   if (state.error) throw *state.error;
 
   std::set<std::string> names;
-  for (const Row& row : state.rows) {
+  for (const ScanPage::Row& row : state.rows) {
     for (const auto& [name, cell] : row) names.insert(name);
   }
   Table table;
@@ -263,7 +201,7 @@ Table DynamoDbClient::scan(const ScanRequest& request, const std::function<void(
     if (!key.empty()) table.columns.push_back(key);
   }
   table.columns.insert(table.columns.end(), names.begin(), names.end());
-  for (Row& row : state.rows) {
+  for (ScanPage::Row& row : state.rows) {
     std::vector<std::string>& cells = table.rows.emplace_back();
     for (const std::string& column : table.columns) cells.push_back(std::move(row[column]));
     row.clear();

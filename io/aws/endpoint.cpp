@@ -79,8 +79,9 @@ Endpoint access_point(const EndpointQuery& query) {
   if (query.path_style) throw refuse("an access point has no path-style address");
   if (query.accelerate) throw refuse("an access point has no accelerate endpoint");
   const Partition& partition = partition_of(region);
-  if (parts[1] != partition.name) {
-    throw refuse("its region is in the partition " + std::string(partition.name) + ", not in " + parts[1]);
+  if (const char* own = partition_of(query.region).name; std::string_view(own) != partition.name) {
+    throw refuse("its region is in the partition " + std::string(partition.name) + ", the region " + query.region +
+                 " in " + own);
   }
   if (!query.custom_url.empty()) {
     if (query.dual_stack) throw refuse("a custom endpoint goes together with neither dual-stack nor FIPS");
@@ -97,7 +98,8 @@ void check_combination(const EndpointQuery& query, const Partition& partition) {
   const bool china = std::string_view(partition.name) == "aws-cn";
   if (query.fips && china) throw Error("FIPS endpoints do not exist in " + std::string(partition.name));
   if (query.accelerate && query.fips) throw Error("S3 Accelerate cannot be used with FIPS");
-  if (query.accelerate && china) throw Error("S3 Accelerate does not exist in " + std::string(partition.name));
+  if (query.accelerate && china && !query.bucket.empty())
+    throw Error("S3 Accelerate does not exist in " + std::string(partition.name));
   if (query.custom_url.empty()) return;
   if (query.dual_stack) throw Error("a custom endpoint cannot be combined with dual-stack");
   if (query.fips) throw Error("a custom endpoint cannot be combined with FIPS");
@@ -162,7 +164,9 @@ Endpoint regional_endpoint(const std::string& service, const EndpointQuery& quer
     check_combination(query, partition);
     return at(query.custom_url, query.region);
   }
-  return at("https://" + service + (query.fips ? "-fips" : "") + "." + query.region + "." +
+  // The plain endpoints of GovCloud are FIPS's.
+  const bool fips_by_itself = std::string_view(partition.name) == "aws-us-gov" && !query.dual_stack;
+  return at("https://" + service + (query.fips && !fips_by_itself ? "-fips" : "") + "." + query.region + "." +
                 (query.dual_stack ? partition.dual_stack_suffix : partition.suffix),
             query.region);
 }

@@ -40,6 +40,8 @@ TEST(Jsonl, NamesTheLineAndColumn) {
   EXPECT_TRUE(contains(error_in("[1]"), "in.jsonl:2: a JSON array; expected an object {\"text\": ...}"));
   EXPECT_TRUE(contains(error_in("{}"), "in.jsonl:2: an object without \"text\""));
   EXPECT_TRUE(contains(error_in("{\"text\": 1}"), "in.jsonl:2: \"text\" is a JSON number; expected a string"));
+  EXPECT_EQ(error_in("{\"text\": \"a\", \"x\": [1, 1e1000]}"),
+            "in.jsonl:2:24: the number 1e1000 is beyond what a double holds");
 }
 
 TEST(Csv, QuotesAsRfc4180) {

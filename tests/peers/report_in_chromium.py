@@ -1,4 +1,4 @@
-"""Opens the HTML report of `aid metrics` in headless Chromium: what it shows equals the JSON, a click and the keyboard lead from
+"""Opens the HTML reports of `aid metrics` and `aid eval` in headless Chromium: what it shows equals the JSON, a click and the keyboard lead from
 the matrix to the files, the threshold moves, hostile file names stay text, and it prints. Skipped where there is no Chromium.
 
     python tests/peers/report_in_chromium.py [BUILD_FOLDER] [--keep FOLDER]      # FOLDER: leave report, screenshots, PDF there
@@ -49,6 +49,16 @@ found.unnamed = [...document.querySelectorAll("button, input, select")].filter(e
 document.body.textContent = "PROBE" + JSON.stringify(found) + "PROBE";
 }</script>"""
 
+# What the page of `aid eval` computes by itself.
+EVAL_PROBE = """<script>{
+const rows = id => [...document.querySelectorAll("#" + id + " tr")].map(row => [...row.children].map(cell => cell.textContent));
+const slider = document.getElementById("threshold");
+slider.value = 0; slider.dispatchEvent(new Event("input"));
+const found = { matrix: rows("matrix"), classes: rows("classes"), value: document.getElementById("value").textContent,
+  files: document.getElementById("files-note").textContent, threshold: document.getElementById("threshold-text").textContent };
+document.body.textContent = "PROBE" + JSON.stringify(found) + "PROBE";
+}</script>"""
+
 
 def png(width, height, shade):
     """A grey page, as PNG."""
@@ -89,6 +99,39 @@ def chromium(program, profile, page, *flags):
     return subprocess.run([*command, page.as_uri()], check=True, capture_output=True, text=True, timeout=120).stdout
 
 
+def probed(program, folder, page, probe):
+    """What the probe finds in the page."""
+    file = folder / "probed.html"
+    file.write_text(page.replace("</body>", probe + "</body>"))
+    dom = chromium(program, folder / "profile", file, "--dump-dom")
+    return json.loads(html.unescape(re.search("PROBE(.*)PROBE", dom.split("<body")[-1], re.S)[1]))
+
+
+def check_eval(build, program, folder):
+    model = pathlib.Path(__file__).resolve().parents[1] / "golden/hf/bert"
+    words, labels = "ley contrato norma acta resolver no haber el la y".split(), ["contrato", "ley", "resolución"]
+    for i in range(90):
+        path = folder / "texts" / labels[i % 3] / f"{i} & <b>.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(" ".join(words[(i * 7 + k * 3) % 10] for k in range(3 + i % 5)) + HOSTILE)
+    subprocess.run([build / "aid", "eval", model, folder / "texts", "--json", folder / "eval.json", "--report", folder / "eval"], check=True,
+                   capture_output=True)
+    metrics = json.loads((folder / "eval.json").read_text())["metrics"]
+    found = probed(program, folder, (folder / "eval/report.html").read_text(), EVAL_PROBE)
+    counts = {(row[0], column): 0 if cell == "·" else int(cell) for row in found["matrix"][1:]
+              for column, cell in zip(found["matrix"][0][1:-1], row[1:-1])}
+    for truth, row in zip(metrics["labels"], metrics["confusion"]):
+        for predicted, count in zip(metrics["labels"], row):
+            assert counts.get((truth, predicted), 0) == count, (truth, predicted, found["matrix"])
+    assert found["value"] == f"{metrics['accuracy']:.4f}"
+    right = sum(metrics["confusion"][k][k] for k in range(3))
+    assert found["files"] == f"{90 - right} files" and 0 < right < 90, found["files"]
+    assert f"90 of 90 files are accepted (100.0 %), {right} of them right" in found["threshold"], found["threshold"]
+    for row in found["classes"][1:]:
+        known = metrics["classes"][row[0]]
+        assert row[1:5] == [*(f"{known[name]:.4f}" for name in ("precision", "recall", "f1")), str(known["support"])], (row, known)
+
+
 def check(build, program, folder):
     make_case(folder)
     subprocess.run([build / "aid", "metrics", folder / "results.csv", "--truth", folder / "muestras", "--unify",
@@ -97,11 +140,8 @@ def check(build, program, folder):
     report = folder / "report.html"
     page = report.read_text()
     assert "http://" not in page.replace("http://www.w3.org/2000/svg", "") and "https://" not in page
-    probed = folder / "probed.html"
-    probed.write_text(page.replace("</body>", PROBE + "</body>"))
+    found = probed(program, folder, page, PROBE)
     profile = folder / "profile"
-    dom = chromium(program, profile, probed, "--dump-dom")
-    found = json.loads(html.unescape(re.search("PROBE(.*)PROBE", dom.split("<body")[-1], re.S)[1]))
 
     def matrix_of(rows, confusion):
         assert rows[0][1:-1] == [*confusion["labels"], "(no prediction)"], rows[0]
@@ -141,6 +181,7 @@ def main():
         folder = pathlib.Path(options.keep or temporary).resolve()
         folder.mkdir(parents=True, exist_ok=True)
         check(pathlib.Path(options.build).resolve(), program, folder)
+        check_eval(pathlib.Path(options.build).resolve(), program, folder)
     print("the report in Chromium: matrix, files, keyboard, threshold, print are as they should be")
 
 

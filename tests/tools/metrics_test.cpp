@@ -75,9 +75,52 @@ TEST(MetricsCommand, WritesJsonTablesAndReport) {
   EXPECT_EQ(json["compare"]["raw"]["mcnemar_exact_p"], 1);
   EXPECT_EQ(io::read_text(c.folder / "csv/confusion_unified.csv"),
             "truth,acta,ef,no_prediction\nacta,1,0,0\nef,0,1,1\n");
+  EXPECT_TRUE(contains(io::read_text(c.folder / "csv/confusion_unified.svg"), "<title>ef as ef: 1<"));
   const std::string page = io::read_text(c.folder / "report/report.html");
   EXPECT_TRUE(contains(page, "\"headline\":{\"name\":\"accuracy unifying\""));
   EXPECT_EQ(page.find("@DATA@"), std::string::npos);
+}
+
+// Ten files. The old model had six right, the new one eight: it lost one that the old one had and gained three. Under
+// the hypothesis that either is as likely, one or fewer of four changes for the worse has probability (1 + 4) / 16, so
+// two-sided p = 2 * 5 / 16 = 0.625: nothing is shown yet.
+TEST(MetricsCommand, ComparesWithOlderResults) {
+  const TemporaryFolder folder;
+  std::string old_results = "archivo,clase\n", new_results = old_results;
+  for (int i = 0; i < 10; ++i) {
+    const std::string name = std::to_string(i) + ".pdf";
+    put(folder / ("muestras/" + std::string(i % 2 ? "acta/" : "ley/") + name), "");
+    const std::string right = i % 2 ? "acta" : "ley", wrong = i % 2 ? "ley" : "acta";
+    old_results += name + "," + (i < 6 ? right : wrong) + "\n";
+    new_results += name + "," + (i > 0 && i < 9 ? right : wrong) + "\n";
+  }
+  put(folder / "old.csv", old_results);
+  put(folder / "new.csv", new_results);
+  const Outcome run =
+      run_aid("metrics '" + (folder / "new.csv").string() + "' --truth '" + (folder / "muestras").string() +
+              "' --compare '" + (folder / "old.csv").string() + "' --json '" + (folder / "m.json").string() + "'");
+  ASSERT_EQ(run.status, 0) << run.err;
+  EXPECT_TRUE(run.out.ends_with("\nAccuracy unifying: 0.8000 (8/10)\n")) << run.out;
+  EXPECT_TRUE(contains(run.out, "0.625")) << run.out;
+  const auto json = nlohmann::json::parse(io::read_text(folder / "m.json"));
+  for (const char* labels : {"raw", "unified"}) {
+    const auto& compared = json["compare"][labels];
+    EXPECT_EQ(compared["both_right"], 5);
+    EXPECT_EQ(compared["only_new_right"], 3);
+    EXPECT_EQ(compared["only_old_right"], 1);
+    EXPECT_EQ(compared["both_wrong"], 1);
+    EXPECT_NEAR(compared["difference"].get<double>(), 0.2, 1e-12);
+    EXPECT_NEAR(compared["mcnemar_exact_p"].get<double>(), 0.625, 1e-12);
+    EXPECT_LT(compared["difference_ci95"][0], 0.2);
+    EXPECT_GT(compared["difference_ci95"][1], 0.2);
+  }
+  EXPECT_EQ(json["inputs"].size(), 2u);
+
+  const Outcome missing =
+      run_aid("metrics '" + (folder / "new.csv").string() + "' --truth '" + (folder / "muestras").string() +
+              "' --compare '" + (folder / "no.csv").string() + "'");
+  EXPECT_EQ(missing.status, 2);
+  EXPECT_TRUE(contains(missing.err, "no.csv'"));
 }
 
 TEST(MetricsCommand, WhatIsWrongIsNamedAndTwo) {
@@ -85,6 +128,7 @@ TEST(MetricsCommand, WhatIsWrongIsNamedAndTwo) {
   for (const auto& [more, part] : std::initializer_list<std::pair<std::string, std::string>>{
            {"--unify " + c.path("none"), "none'"},
            {"--key stems", "expected stem, name, relpath or regex:PATTERN"},
+           {"--per-file", "--infer-unify"},
            {"--id-col x", "has no column 'x' (--id-col)"},
            {"--doc-regex x", "has no group (?<doc>...)"},
            {"--agg best", "--agg"},

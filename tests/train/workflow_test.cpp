@@ -6,6 +6,7 @@
 #include <random>
 
 #include "tests/io/test_files.h"
+#include "train/workflow/heat_map.h"
 
 namespace aid::train::workflow {
 namespace {
@@ -198,7 +199,8 @@ TEST(Workflow, BootstrapRepeatsAndHoldsTheValue) {
   const double value = measured(data, mapped({})).file_raw.macro.f1;
   EXPECT_LT(interval(1).low, value);
   EXPECT_GT(interval(1).high, value);
-  EXPECT_LT(interval(1).high - interval(1).low, 0.25);
+  // 0.87 of 200 are right, so the standard deviation of the value is about 0.024: a 95 % interval is some 0.095 wide.
+  EXPECT_NEAR(interval(1).high - interval(1).low, 0.095, 0.03);
   EXPECT_EQ(interval(1).low, interval(1).low);
   EXPECT_NE(interval(1).low, interval(2).low);
 }
@@ -248,6 +250,22 @@ TEST(Units, Keys) {
   EXPECT_THROW(key_rule_of("stems"), std::invalid_argument);
 }
 
+TEST(Workflow, HeatMapIsTheConfusionMatrix) {
+  const WorkflowReport report = measured(made({"a<b", "a<b", "a<b", "c"}, {"a<b", "c", "c", ""}), mapped({}));
+  const std::string svg = heat_map_svg(report.file_raw, "\"R&D\"");
+  for (const char* cell : {"<title>a&lt;b as a&lt;b: 1<", "<title>a&lt;b as c: 2<", "<title>c as no prediction: 1<",
+                           "<title>c as c: 0<", "<title>&quot;R&amp;D&quot;<"})
+    EXPECT_TRUE(contains(svg, cell));
+  // The shade is the share of the row: white for none, full blue for all.
+  EXPECT_TRUE(contains(svg,
+                       "c as no prediction: 1</title><rect x=\"222\" y=\"194\" width=\"43\" height=\"43\" "
+                       "fill=\"rgb(31,95,168)\""));
+  EXPECT_TRUE(contains(svg, "fill=\"rgb(255,255,255)\""));
+  size_t cells = 0;
+  for (size_t at = 0; (at = svg.find("<g>", at)) != std::string::npos; ++at) ++cells;
+  EXPECT_EQ(cells, 6u);  // two typologies by two and "no prediction"
+}
+
 struct Folder {
   TemporaryFolder folder;
   LabelMap labels = identity_map({});
@@ -267,6 +285,12 @@ TEST(Units, TruthIsAFolderPerTypology) {
   EXPECT_EQ(truth.same_key, 1);
   f.labels.ignored.insert("acta");
   EXPECT_EQ(f.truth().ignored, 1);
+  // What is predicted of an ignored file is neither right nor wrong, and no stranger.
+  Predictions predictions;
+  for (const char* key : {"1", "2", "stranger"}) predictions.of_key[key].label = "ley";
+  const WorkflowReport report = measure_workflow(f.truth(), predictions, f.labels, {}, {.bootstrap = 0});
+  EXPECT_EQ(report.file_raw.total, 1);
+  EXPECT_EQ(report.extra, std::vector<std::string>{"stranger"});
   put(f.folder / "ley/1.pdf", "");
   EXPECT_TRUE(contains(error_of([&] { f.truth(); }), "the same file in two typologies (1)"));
 }
@@ -291,6 +315,8 @@ TEST(Units, PredictionsFindTheirFiles) {
 
   const std::string rows = "id,clase,createdAt\nx,acta,2026-01-03\nx,ley,2026-01-01\nx,ley,2026-01-02\nx,,2026-01-09\n";
   EXPECT_EQ(read(rows).of_key.at("x").label, "acta");
+  // Four rows of one file: three are left out.
+  EXPECT_EQ(measure_workflow(truth, read(rows), f.labels, {}, {.bootstrap = 0}).duplicate_rows, 3);
   EXPECT_EQ(read(rows, Duplicates::first).of_key.at("x").label, "ley");
   EXPECT_EQ(read(rows, Duplicates::majority).of_key.at("x").label, "ley");
   EXPECT_TRUE(
@@ -332,11 +358,33 @@ TEST(Units, TheMappingIsReadOffTwoFolders) {
   put(raw.folder / "resultados/2.pdf", "");
   put(unified.folder / "ef/1.pdf", "");
   put(unified.folder / "ef/2.pdf", "");
-  EXPECT_EQ(infer_label_map(raw.folder.path(), unified.folder.path(), {}, {}).unified_label("resultados"), "ef");
+  const auto inferred = [&](Scattered scattered) {
+    return infer_label_map(raw.folder.path(), unified.folder.path(), {}, {}, scattered);
+  };
+  EXPECT_EQ(inferred(Scattered::refused).unified_label("resultados"), "ef");
   put(raw.folder / "balance/3.pdf", "");
   put(unified.folder / "otro/3.pdf", "");
-  EXPECT_TRUE(contains(error_of([&] { infer_label_map(raw.folder.path(), unified.folder.path(), {}, {}); }),
+  EXPECT_TRUE(contains(error_of([&] { inferred(Scattered::refused); }),
                        "\n  balance -> ef: 1 files\n  balance -> otro: 1 files"));
+
+  // Two of three balances went to "otro": so does one that is predicted of another typology's file.
+  put(raw.folder / "balance/4.pdf", "");
+  put(unified.folder / "otro/4.pdf", "");
+  const LabelMap map = inferred(Scattered::per_file);
+  EXPECT_EQ(map.unified_label("balance"), "otro");
+  EXPECT_EQ(map.unified_of_key,
+            (std::map<std::string, std::string, std::less<>>{{"1", "ef"}, {"3", "otro"}, {"4", "otro"}}));
+  // 1.pdf is an "ef" by its own folder. Called balance, its raw typology, it is right; called resultados (an "ef"), it
+  // is right once unified. 2.pdf, an "ef", called balance, is an "otro": wrong.
+  const auto right = [&](const std::string& first) {
+    Predictions predictions;
+    predictions.of_key["1"].label = first;
+    predictions.of_key["2"].label = "balance";
+    return measure_workflow(raw.truth(), predictions, map, {}, {.bootstrap = 0}).file_unified.right;
+  };
+  EXPECT_EQ(right("balance"), 1);
+  EXPECT_EQ(right("resultados"), 1);
+  EXPECT_EQ(right("acta"), 0);
 }
 
 TEST(Documents, NamedGroups) {

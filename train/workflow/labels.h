@@ -27,6 +27,9 @@ struct LabelMap {
   std::map<std::string, std::string, std::less<>> alias;    // normal spelling -> raw label
   std::map<std::string, std::string, std::less<>> unified;  // raw label -> unified label
   std::set<std::string, std::less<>> ignored;               // truths that do not count
+  // Of files whose raw typology went to several unified ones: their own, by key. As a prediction of another typology's
+  // file such a label counts as what `unified` says.
+  std::map<std::string, std::string, std::less<>> unified_of_key;
   Unlisted unlisted = Unlisted::identity;
   std::string source;  // file, or "identity"
   std::string sha256;  // of the file

@@ -281,7 +281,8 @@ Truth read_truth(const fs::path& folder, const KeyRule& rule, const LabelMap& la
   return truth;
 }
 
-LabelMap infer_label_map(const fs::path& raw, const fs::path& unified, const KeyRule& rule, const LabelRule& labels) {
+LabelMap infer_label_map(const fs::path& raw, const fs::path& unified, const KeyRule& rule, const LabelRule& labels,
+                         Scattered scattered) {
   LabelMap map = identity_map(labels);
   map.source = raw.string() + " to " + unified.string();
   const Truth from = read_truth(raw, rule, map), to = read_truth(unified, rule, map);
@@ -289,18 +290,26 @@ LabelMap infer_label_map(const fs::path& raw, const fs::path& unified, const Key
   for (const TruthUnit& unit : from.units)
     if (const TruthUnit* target = to.find(unit.key)) ++table[unit.label][target->label];
   if (table.empty()) throw io::Error(map.source + ": no file is in both; expected the same files in other folders");
-  std::string split, manifest;
+  std::string refused, manifest;
   for (const auto& [label, targets] : table) {
-    if (targets.size() > 1) {
-      for (const auto& [target, count] : targets)
-        split += "\n  " + label + " -> " + target + ": " + std::to_string(count) + " files";
+    auto most = targets.begin();
+    for (auto it = targets.begin(); it != targets.end(); ++it) {
+      if (it->second > most->second) most = it;
+      if (targets.size() > 1)
+        refused += "\n  " + label + " -> " + it->first + ": " + std::to_string(it->second) + " files";
     }
-    map.unify(label, targets.begin()->first);
-    manifest.append(label).append("\t").append(targets.begin()->first).append("\n");
+    map.unify(label, most->first);
+    manifest.append(label).append("\t").append(most->first).append("\n");
   }
-  if (!split.empty()) {
-    throw io::Error(map.source + ": a typology went to several unified ones:" + split +
-                    "\nWrite the mapping by hand (--unify FILE), and give the unified folder as --truth");
+  if (!refused.empty() && scattered == Scattered::refused) {
+    throw io::Error(map.source + ": a typology went to several unified ones:" + refused +
+                    "\nWrite the mapping by hand (--unify FILE), or take each file's own with --per-file");
+  }
+  for (const TruthUnit& unit : from.units) {
+    const TruthUnit* target = to.find(unit.key);
+    if (target == nullptr || table[unit.label].size() == 1) continue;
+    map.unified_of_key[unit.key] = target->label;
+    manifest.append(unit.key).append("\t").append(target->label).append("\n");
   }
   map.sha256 = io::sha256_hex(manifest);
   map.check_idempotent();

@@ -49,10 +49,12 @@ struct Truth {
 // folder without files, names that are no UTF-8.
 Truth read_truth(const std::filesystem::path& folder, const KeyRule& rule, const LabelMap& labels);
 
-// The mapping that leads from one tree's typologies to the other's, over the files that both hold. Throws io::Error
-// with the table where one raw typology went to two unified ones.
+// What infer_label_map() does with a raw typology that went to several unified ones: refuses it with the table of them,
+// or takes each file's own from the unified tree; `unified` then has the most frequent, the first of equals.
+enum class Scattered : unsigned char { refused, per_file };
+// The mapping that leads from one tree's typologies to the other's, over the files that both hold. Throws io::Error.
 LabelMap infer_label_map(const std::filesystem::path& raw, const std::filesystem::path& unified, const KeyRule& rule,
-                         const LabelRule& labels);
+                         const LabelRule& labels, Scattered scattered);
 
 // Columns of the results (io/results/results.h: dotted paths); empty: not there.
 struct Columns {

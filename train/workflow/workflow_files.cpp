@@ -5,6 +5,7 @@
 #include "io/error.h"
 #include "io/file.h"
 #include "train/versions.h"
+#include "train/workflow/heat_map.h"
 #include "train/workflow/workflow_metrics.h"
 
 namespace aid::train::workflow {
@@ -229,6 +230,8 @@ void write_csv(const WorkflowReport& report, const fs::path& folder) {
     write_confusion(folder / (std::string("confusion_") + name + ".csv"), *labels, Normalise::no);
     write_confusion(folder / (std::string("confusion_") + name + "_normalised.csv"), *labels, Normalise::rows);
     write_classes(folder / (std::string("per_class_") + name + ".csv"), *labels);
+    io::write_atomically(folder / (std::string("confusion_") + name + ".svg"),
+                         heat_map_svg(*labels, std::string("Confusions of files, ") + name + " labels"));
   }
   if (!report.file_unified.scores) return;
   const ScoreReport& scores = *report.file_unified.scores;

@@ -128,7 +128,8 @@ std::vector<Unit> units_of(const Truth& truth, const Predictions& predictions, c
   std::vector<Unit> units;
   for (const TruthUnit& expected : truth.units) {
     Unit unit{.key = expected.key, .file = expected.file, .truth = expected.label};
-    unit.unified_truth = labels.unified_label(unit.truth);
+    const auto own = labels.unified_of_key.find(unit.key);
+    unit.unified_truth = own == labels.unified_of_key.end() ? labels.unified_label(unit.truth) : own->second;
     // A document may be called like a unit of its own: their names are kept apart.
     const auto page = pages.find(unit.key);
     unit.document = page == pages.end() ? "\x01" + unit.key : page->second.document;
@@ -140,7 +141,8 @@ std::vector<Unit> units_of(const Truth& truth, const Predictions& predictions, c
       unit.scores = prediction.scores;
       unit.predicted = prediction.label;
       if (!unit.predicted.empty()) {
-        unit.unified_predicted = labels.unified_label(unit.predicted);
+        unit.unified_predicted =
+            unit.predicted == unit.truth ? unit.unified_truth : labels.unified_label(unit.predicted);
         unit.score = prediction.score;
         const auto summed = unit.unified_scores.find(unit.unified_predicted);
         unit.unified_score = summed == unit.unified_scores.end() ? unit.score : std::optional(summed->second);

@@ -120,7 +120,8 @@ struct Compared {
 std::string to_json(const WorkflowReport& report, const std::optional<Compared>& compared, const Provenance& from);
 // For a terminal; ends with the line "Accuracy unifying: 0.9731 (k/n)", of `headline`.
 std::string to_text(const WorkflowReport& report, const std::optional<Compared>& compared, const LabelReport& headline);
-// Writes units.csv, confusion_{raw,unified}.csv, the same row-normalised, per_class_{raw,unified}.csv, coverage.csv.
+// Writes units.csv, confusion_{raw,unified}.csv, the same row-normalised and as heat maps (.svg),
+// per_class_{raw,unified}.csv, coverage.csv.
 void write_csv(const WorkflowReport& report, const std::filesystem::path& folder);
 
 }  // namespace aid::train::workflow
