@@ -25,5 +25,6 @@ Command add_tokenize(CLI::App& program);
 Command add_info(CLI::App& program);
 Command add_metrics(CLI::App& program);
 Command add_results(CLI::App& program);
+Command add_sync(CLI::App& program);
 
 }  // namespace aid::tools
