@@ -34,7 +34,7 @@ int main(int argc, char** argv) {
         for (char& byte : bytes) byte = static_cast<char>(random());
         object = stored(std::move(bytes));
       }
-      char name[16];
+      char name[32];
       std::snprintf(name, sizeof name, "%02d/%05d.bin", i % 20, i);
       server.put(arguments[at], arguments[at + 1] + name, object);
     }

@@ -165,6 +165,12 @@ Command add_sync(CLI::App& program) {
       ->check(CLI::Range(1, 1000))
       ->type_name("")
       ->capture_default_str();
+  app->add_option_function<int>(
+         "--part-size",
+         [options](const int mebibytes) { options->sync.part_size = static_cast<std::uint64_t>(mebibytes) << 20; },
+         "MiB: larger objects are fetched in parts of so much [16]")
+      ->check(CLI::Range(1, 4096))
+      ->type_name("");
   app->add_option("--region", options->client.region, "AWS region")->type_name("");
   app->add_option("--profile", options->client.profile, "Profile of ~/.aws/config")->type_name("");
   app->add_option("--endpoint-url", options->client.endpoint_url, "Another server than AWS")->type_name("");

@@ -53,7 +53,7 @@ struct Large {
   std::optional<aws::ChecksumValue> expected;  // of the whole
   std::vector<std::string> digests;            // of the parts that came in this run
   int left = 0;                                // parts that have not come to their end
-  bool failed = false;
+  std::optional<CallError> error;              // of the first part that failed
 };
 
 std::optional<aws::ChecksumValue> strongest_of(const ObjectInfo& info) {
@@ -372,6 +372,7 @@ void Downloader::get_parts(const std::shared_ptr<Large>& large) {
       name.update(object.path + '\n' + object.etag);
       transfer = {
           .id = "parts-" + name.hex().substr(0, 32), .etag = object.etag, .size = object.size, .part_size = part_size};
+      tree_->remove_temporary(transfer.id);  // of an attempt none of whose parts came
       large->file = std::make_shared<Descriptor>(tree_->create_temporary(transfer.id));
       // Any other error: the disk cannot reserve; writing will tell.
       if (::fallocate(large->file->get(), 0, 0, static_cast<off_t>(object.size)) != 0 && errno == ENOSPC) {
@@ -412,7 +413,7 @@ void Downloader::get_part(const std::shared_ptr<Large>& large, int part) {
                .sink = sink},
               on_end<ObjectInfo>([this, large, part, sink](Outcome<ObjectInfo>& outcome) {
                 if (!outcome.ok()) {
-                  if (!std::exchange(large->failed, true)) failed(large->object, outcome.error());
+                  if (!large->error) large->error = outcome.error();
                   return part_ended(large);
                 }
                 large->digests[static_cast<std::size_t>(part) - 1] = sink->digest();
@@ -420,8 +421,8 @@ void Downloader::get_part(const std::shared_ptr<Large>& large, int part) {
                 arrival.done = on_committed(0, [this, large, part](const std::string& error) {
                   if (error.empty()) {
                     manifest_->add_part(large->object.path, large->transfer, part, "");
-                  } else if (!std::exchange(large->failed, true)) {
-                    problem(large->object.path, error);
+                  } else if (!large->error) {
+                    large->error = CallError(error, {.code = "Disk"});
                   }
                   part_ended(large);
                 });
@@ -430,8 +431,9 @@ void Downloader::get_part(const std::shared_ptr<Large>& large, int part) {
 }
 
 void Downloader::part_ended(const std::shared_ptr<Large>& large) {
-  if (--large->left > 0 || large->failed) return;
+  if (--large->left > 0) return;
   const Object& object = large->object;
+  if (large->error) return failed(object, *large->error);
   Arrival arrival{.temporary = large->transfer.id, .size = object.size};
   std::string digest;
   std::uint64_t part_size = large->transfer.part_size;
