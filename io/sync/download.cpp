@@ -41,7 +41,7 @@ struct Listing {
   std::string folder;  // "" for the target itself
   std::string prefix;  // of its keys
   std::string token;
-  bool begun = false, paused = false, ended = false, failed = false;
+  bool paused = false, ended = false;
   std::string under() const { return folder.empty() ? "" : folder + "/"; }
 };
 
@@ -202,11 +202,10 @@ void Downloader::open_target() {
 }
 
 void Downloader::request_page(Listing& listing) {
-  listing.begun = true;
   client_.list({.bucket = download_.bucket, .prefix = listing.prefix, .token = listing.token},
                on_end<aws::ListPage>([this, &listing](Outcome<aws::ListPage>& outcome) {
                  if (outcome.ok()) return take(listing, outcome.value());
-                 listing.ended = listing.failed = true;
+                 listing.ended = true;
                  problem(listing.prefix, outcome.error());
                }));
 }
