@@ -26,5 +26,6 @@ Command add_info(CLI::App& program);
 Command add_metrics(CLI::App& program);
 Command add_results(CLI::App& program);
 Command add_data(CLI::App& program);
+Command add_sync(CLI::App& program);
 
 }  // namespace aid::tools

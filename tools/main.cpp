@@ -1,7 +1,11 @@
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
+#include <filesystem>
 #include <new>
 #include <stdexcept>
+#include <string>
+#include <vector>
 
 #include "io/error.h"
 #include "tokenizer/error.h"
@@ -22,10 +26,15 @@ int run(int argc, char** argv) {
   program.set_version_flag("--version", "aid " + train::program_version());
   program.get_formatter()->column_width(34);
   program.failure_message(CLI::FailureMessage::simple);
-  const Command commands[] = {add_train(program), add_eval(program),    add_predict(program), add_tokenize(program),
-                              add_info(program),  add_metrics(program), add_results(program), add_data(program)};
+  const Command commands[] = {add_train(program),    add_eval(program), add_predict(program),
+                              add_tokenize(program), add_info(program), add_metrics(program),
+                              add_results(program),  add_data(program), add_sync(program)};
+  std::vector<std::string> arguments(argv + 1, argv + argc);
+  // The original system's name for it.
+  if (std::filesystem::path(argv[0]).filename() == "s3_sync_dataset") arguments.insert(arguments.begin(), "sync");
+  std::reverse(arguments.begin(), arguments.end());  // as CLI11 takes them
   try {
-    program.parse(argc, argv);
+    program.parse(arguments);
   } catch (const CLI::ParseError& error) {
     return program.exit(error) == 0 ? kDone : kBadInput;
   }

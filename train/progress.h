@@ -21,6 +21,8 @@ class Progress {
 
   // Begins `total` units of work of which `done` are done already (a resumed run); ends the one before.
   void begin(std::string what, int64_t total, int64_t done = 0);
+  // Where the total is only found on the way.
+  void set_total(int64_t total) { total_ = total > 1 ? total : 1; }
   // details: "loss 0.1234, 5.1 ktokens/s". Cheap: it writes at most ten times a second, as lines once in 10 seconds.
   void update(int64_t done, const std::string& details);
   // Clears the bar, or writes the last line.

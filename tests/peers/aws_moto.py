@@ -1,5 +1,5 @@
 """S3 and DynamoDB as moto serves them, with boto3 as the other side and signatures checked by the server: odd keys both ways, in
-every form of upload and in parts; and `aid results` of a table with every attribute type, equal however it is read.
+every form of upload and in parts; `aid sync` both ways; and `aid results` of a table with every attribute type, equal however it is read.
 
     python tests/peers/aws_moto.py [BUILD_FOLDER]    # the one with io_test and aid; default: build/release
 """
@@ -49,6 +49,46 @@ def objects(build, client, environment):
         body = client.get_object(Bucket="ours", Key=key)["Body"].read().decode()
         assert body == ("p" * (5 << 20) + texts[key] if key == in_order[-1] else texts[key]), key
     return len(texts)
+
+
+def sync(build, client, environment):
+    """A prefix fetched, and sent again to another, by `aid sync`: boto3 sees the same objects in both."""
+    texts = {f"p/a/{key}": f"content of {key}".encode() for key in KEYS if ".." not in key and "//" not in key and key != "k" * 1000}
+    texts["p/a/folder/"] = b""
+    texts["p/b/large"] = bytes(range(256)) * 70_000
+    refused = {"p/a/x/../../up", "p/a/slash//twice", "p/a/" + "k" * 1000}
+    for bucket in ("datos", "envio"):
+        client.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+    for i, (key, text) in enumerate((texts | dict.fromkeys(refused, b"no")).items()):
+        client.put_object(Bucket="datos", Key=key, Body=text, **({"ChecksumAlgorithm": "CRC32"} if i % 2 else {}))
+
+    def run(*arguments):
+        return subprocess.run([build / "aid", "sync", *map(str, arguments)], env=environment, stderr=subprocess.PIPE, text=True)
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        done = run("s3://datos/p/", "a,b", folder)
+        assert done.returncode == 1 and all(f"{key.removeprefix('p/')}: " in done.stderr for key in refused), done.stderr
+        files = {key: text for key, text in texts.items() if key != "p/a/folder/"}
+        found = {f"p/{path.relative_to(folder)}": path.read_bytes() for path in folder.rglob("*") if path.is_file() and ".aid-sync" not in path.parts}
+        assert found == files, set(found) ^ set(files)
+        for key in refused:
+            client.delete_object(Bucket="datos", Key=key)
+        done = run("s3://datos/p/", "a,b", folder)
+        assert done.returncode == 0 and f" 0 files (0.0 MB) fetched, {len(files)} up to date" in done.stderr, done.stderr
+        client.put_object(Bucket="datos", Key="p/a/plain", Body=b"CONTENT OF plain")  # of the same size
+        done = run("s3://datos/p/", "a,b", folder)
+        assert " 1 files" in done.stderr and (folder / "a/plain").read_bytes() == b"CONTENT OF plain", done.stderr
+        client.put_object(Bucket="envio", Key="q/extra", Body=b"x")
+        done = run(folder, "s3://envio/q", "--delete")
+        assert done.returncode == 0 and f" {len(files)} files" in done.stderr and "1 removed" in done.stderr, done.stderr
+        assert " 0 files" in run(folder, "s3://envio/q/").stderr
+        sent = [entry["Key"] for page in client.get_paginator("list_objects_v2").paginate(Bucket="envio") for entry in page["Contents"]]
+        assert sorted(sent) == sorted("q/" + key.removeprefix("p/") for key in files), sent
+        for key in sent:
+            body = client.get_object(Bucket="envio", Key=key)["Body"].read()
+            assert body == (b"CONTENT OF plain" if key == "q/a/plain" else files["p/" + key.removeprefix("q/")]), key
+    return len(files)
 
 
 def typed(value):
@@ -119,8 +159,10 @@ def main():
     assert refused.returncode != 0 and b"HTTP 403" in refused.stderr, refused.stderr
     results(build, boto3.resource("dynamodb", **options), boto3.client("dynamodb", **options), environment)
     count = objects(build, boto3.client("s3", **options), environment)
+    synchronised = sync(build, boto3.client("s3", **options), environment)
     server.stop()
-    print(f"AWS: {ITEMS} items of every type scanned as boto3 reads them; {count} objects both ways; wrong keys refused")
+    print(f"AWS: {ITEMS} items of every type scanned as boto3 reads them; {count} objects both ways; "
+          f"{synchronised} files synchronised both ways; wrong keys refused")
 
 
 if __name__ == "__main__":
