@@ -12,6 +12,9 @@
 
 namespace cover {
 
+__extension__ typedef __int128 Int128;
+__extension__ typedef unsigned __int128 UInt128;
+
 constexpr int kIntegers = 48, kFloats = 34;
 
 SOFTGPU_BOTH int switched(int k, int a, int b) {
@@ -80,9 +83,9 @@ SOFTGPU_BOTH void integers(int a, int b, int64_t* r) {
   r[k++] = (a & b) | (~a & 0x0f0f0f0f);
   r[k++] = a ^ b ^ int(ua << 3);
   r[k++] = int64_t((uint64_t(ua) * ub) >> 32);
-  r[k++] = int64_t(((__int128)la * lb) >> 64);                                              // mul.hi
-  r[k++] = int64_t(((unsigned __int128)uint64_t(la) * uint64_t(lb) + uint64_t(lb)) >> 37);  // mad.cc, addc
-  r[k++] = int64_t((((__int128)la << 17) - ((__int128)lb << 50)) >> 40);                    // sub.cc, subc
+  r[k++] = int64_t((Int128(la) * lb) >> 64);                                      // mul.hi
+  r[k++] = int64_t((UInt128(uint64_t(la)) * uint64_t(lb) + uint64_t(lb)) >> 37);  // mad.cc, addc
+  r[k++] = int64_t(((Int128(la) << 17) - (Int128(lb) << 50)) >> 40);              // sub.cc, subc
   uint32_t h = ua;
   for (int q = 0; q < (b & 15); ++q) {
     h ^= h >> 16;

@@ -308,8 +308,8 @@ u64 convert(u64 s, const Instruction& i) {
   } else {
     const S v = get<S>(s);
     if (i.mode2 & kSaturate) {
-      using W = __int128;
-      const W clamped = std::clamp(W(v), W(std::numeric_limits<D>::min()), W(std::numeric_limits<D>::max()));
+      const s128 clamped =
+          std::clamp(s128(v), s128(std::numeric_limits<D>::min()), s128(std::numeric_limits<D>::max()));
       return extend<D>(D(clamped), i.width);
     }
     return extend<D>(D(v), i.width);

@@ -92,7 +92,7 @@ template <class T>
 struct MulHigh {
   static T of(T a, T b) {
     if constexpr (sizeof(T) == 8)
-      return high<T, std::conditional_t<std::is_signed_v<T>, __int128, unsigned __int128>>(a, b);
+      return high<T, std::conditional_t<std::is_signed_v<T>, s128, u128>>(a, b);
     else
       return high<T, std::conditional_t<std::is_signed_v<T>, s64, u64>>(a, b);
   }
@@ -180,7 +180,7 @@ struct Mul24 {
 template <class T>
 struct Carry {
   static void run(Warp& w, const Instruction& i, u32 mask) {
-    using W = unsigned __int128;
+    using W = u128;
     using U = Unsigned<T>;
     u64* d = w.row(i.d);
     u64* carry = w.row(i.e);

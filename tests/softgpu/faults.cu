@@ -94,14 +94,6 @@ __global__ void deadlock(float* y) {
   else
     __syncthreads();
 }
-__global__ void wait_for_another_block(volatile int* flag) {
-  if (blockIdx.x == 0) {
-    while (*flag == 0) {
-    }
-  } else {
-    *flag = 1;
-  }
-}
 __global__ void lane_ended(float* y) {
   if (threadIdx.x == 5) return;
   y[threadIdx.x] = __shfl_xor_sync(0xffffffffu, float(threadIdx.x), 1);

@@ -26,6 +26,8 @@ using s8 = int8_t;
 using s16 = int16_t;
 using s32 = int32_t;
 using s64 = int64_t;
+__extension__ typedef __int128 s128;
+__extension__ typedef unsigned __int128 u128;
 
 struct Warp;
 struct Instruction;

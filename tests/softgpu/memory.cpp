@@ -179,20 +179,12 @@ Part part_of(const void* p, size_t n) {
   if (offset > a->size) return {nullptr, 0, 0};
   return {a, offset, std::min(n, a->size - offset)};
 }
-void forget_accesses(const Part& part) {
-  for (size_t i = part.offset / 4; i < (part.offset + part.size + 3) / 4; ++i) {
-    Cell& c = part.allocation->shadow->cells[i];
-    if (!c.write && !c.read[0] && !c.read[1]) continue;
-    c.write = c.read[0] = c.read[1] = 0;
-  }
-}
 }  // namespace
 
 void mark_written(const void* p, size_t n) {
   const Part part = part_of(p, n);
   if (part.size == 0) return;
   std::memset(part.allocation->shadow->state + part.offset, kWritten, part.size);
-  if (part.size < (1 << 20)) forget_accesses(part);
 }
 
 void mark_unwritten(void* p, size_t n) {
