@@ -69,16 +69,18 @@ cudaError_t check(const Function& f, const KernelAttributes& a, const Configurat
 
 // The sticky error that the fault of a kernel has on a GPU.
 cudaError_t error_of(const LaunchResult& result) {
-  for (const Report& report : reports()) {
-    if (report.text.empty() || result.error.find(report.text) == std::string::npos) continue;
-    if (report.kind == Kind::out_of_bounds || report.kind == Kind::host_pointer ||
-        report.kind == Kind::use_after_free) {
+  switch (result.kind) {
+    case Kind::out_of_bounds:
+    case Kind::host_pointer:
+    case Kind::use_after_free:
       return cudaErrorIllegalAddress;
-    }
-    if (report.kind == Kind::misaligned) return cudaErrorMisalignedAddress;
-    if (report.text.find("assert") != std::string::npos) return cudaErrorAssert;
+    case Kind::misaligned:
+      return cudaErrorMisalignedAddress;
+    case Kind::launch:
+      return result.error.find("assert") != std::string::npos ? cudaErrorAssert : cudaErrorLaunchFailure;
+    default:
+      return cudaErrorLaunchFailure;
   }
-  return cudaErrorLaunchFailure;
 }
 
 // A kernel's parameters, copied at the call as CUDA does.

@@ -31,7 +31,7 @@ __global__ void __launch_bounds__(64) narrow(float* x) { x[threadIdx.x] = 1; }
 
 __global__ void past_the_end(float* x, int n) { x[n] = 1; }
 
-__global__ void misaligned(float* x) { x[0] = reinterpret_cast<const float2*>(x + 1)->x; }
+__global__ void misaligned(float* x) { *reinterpret_cast<float2*>(x + 1) = float2{1, 2}; }
 
 }  // namespace kernels
 

@@ -12,7 +12,7 @@ extern const void* const scale;         // (float* x, int n): by the variable th
 extern const void* const fill_shared;   // (float* x, int floats): through so much dynamic shared memory
 extern const void* const narrow;        // (float* x), __launch_bounds__(64)
 extern const void* const past_the_end;  // (float* x, int n): writes x[n]
-extern const void* const misaligned;    // (float* x): reads eight bytes at x + 1
+extern const void* const misaligned;    // (float* x): writes eight bytes at x + 1
 
 // <<<>>> in one stream. The error stays for cudaGetLastError.
 void launch_add(float* x, float value, int n, cudaStream_t stream);
