@@ -10,8 +10,10 @@ namespace {
 class Listener : public testing::EmptyTestEventListener {
   void OnTestEnd(const testing::TestInfo&) override {
     softgpu::finish_runtime();
-    if (!softgpu::reports().empty()) ADD_FAILURE() << softgpu::reports_text();
+    if (softgpu::reports().empty()) return;
+    ADD_FAILURE() << softgpu::reports_text();
     softgpu::clear_reports();
+    softgpu::reset_runtime();  // a lost device is the next test's no more
   }
 };
 

@@ -33,7 +33,7 @@ class LinearWeights {
   LinearWeights& operator=(LinearWeights&&) noexcept;
 
   // Takes the values from `w`, f32 [out, in] (rows may be strided): at load, and after every optimizer step. In
-  // training `w` is referred to, on the stream's device.
+  // training `w` is referred to, on the stream's device. Another stream may use them after s.synchronize().
   void update(Stream& s, CSpan w);
   // The same for a matrix whose rows several parameters share, one below the other (query, key, value).
   void update(Stream& s, std::span<const CSpan> stacked);

@@ -58,6 +58,7 @@ TEST(Linear, Forward) {
         LinearWeights weights(shape.out, shape.in, c.dtype, Use::inference);
         Stream loader({.target = c.target});
         weights.update(loader, w.span());
+        loader.synchronize();  // another stream uses them
 
         OpRun run(c);
         const CSpan x = run.input(random.normal(shape.rows * shape.in), shape.rows, shape.in, {c.dtype, 3});
@@ -82,6 +83,7 @@ TEST(Linear, ForwardActivations) {
     LinearWeights weights(kOut, kIn, c.dtype, Use::inference);
     Stream loader({.target = c.target});
     weights.update(loader, w.span());
+    loader.synchronize();  // another stream uses them
     for (const Activation activation :
          {Activation::gelu_erf, Activation::gelu_tanh, Activation::relu, Activation::tanh}) {
       OpRun run(c);
@@ -109,6 +111,7 @@ TEST(Linear, BackwardInput) {
       LinearWeights weights(shape.out, shape.in, c.dtype, Use::training);
       Stream loader({.target = c.target});
       weights.update(loader, w.span());
+      loader.synchronize();  // another stream uses them
 
       OpRun run(c);
       const CSpan dy = run.input(random.normal(shape.rows * shape.out), shape.rows, shape.out, {c.dtype, 5});
