@@ -3,6 +3,10 @@
 // come through two buffers by asynchronous copies: one is filled while the other is multiplied. S and P never leave the
 // registers. Every sum has one owner and one order: no atomics, the same bits in every run.
 //
+// Counted on a software GPU (bf16, heads 64 wide, one sequence of 128): every access to shared memory takes its fewest
+// passes and every vector its fewest sectors; q, k, v and out cross the bus once. A longer sequence reads its keys and
+// values once for each 128 queries. Forward executes 29 instructions for an element of S, 50 with dropout.
+//
 // The arithmetic of tiles is one of two types with the same members: attention_mma.cuh (tensor cores, 16-bit
 // elements, heads up to 128 wide) and attention_fma.cuh (f32 arithmetic: f32 elements, and wider heads).
 #pragma once

@@ -62,22 +62,28 @@ struct FmaTiles {
 
   __device__ static void load(unsigned char* tile, int tile_rows, const HeadRows<const T>& from) {
     constexpr int kPieces = kDim / 4;
+    const int pieces = tile_rows * kPieces, threads = blockDim.x;
+    float* const to = reinterpret_cast<float*>(tile);
+    if constexpr (std::is_same_v<T, float>) {
+      if (from.vectors) {
 #pragma unroll 4
-    for (int i = threadIdx.x; i < tile_rows * kPieces; i += blockDim.x) {
-      const int r = i / kPieces, piece = i % kPieces, there = min(from.columns - piece * 4, 4);
-      const int elements = r < from.rows && there > 0 ? there : 0;
-      const T* source = elements > 0 ? from.data + r * from.stride + piece * 4 : from.data;
-      float* to = reinterpret_cast<float*>(tile) + r * kPitch + piece * 4;
-      if constexpr (std::is_same_v<T, float>) {
-        if (from.vectors) {
-          copy_async<16>(shared_address(to), source, elements * 4);
-          continue;
+        for (int i = threadIdx.x; i < pieces; i += threads) {
+          const int r = i / kPieces, column = i % kPieces * 4;
+          const bool there = r < from.rows && column < from.columns;
+          copy_async<16>(shared_address(to + r * kPitch + column),
+                         there ? from.data + r * from.stride + column : from.data, there ? 16 : 0);
         }
+        return;
       }
+    }
+#pragma unroll 1
+    for (int i = threadIdx.x; i < pieces; i += threads) {
+      const int r = i / kPieces, column = i % kPieces * 4, there = r < from.rows ? from.columns - column : 0;
+      const T* source = from.data + r * from.stride + column;
       float x[4];
 #pragma unroll
-      for (int e = 0; e < 4; ++e) x[e] = e < elements ? to_float(source[e]) : 0;
-      *reinterpret_cast<float4*>(to) = make_float4(x[0], x[1], x[2], x[3]);
+      for (int e = 0; e < 4; ++e) x[e] = e < there ? to_float(source[e]) : 0;
+      *reinterpret_cast<float4*>(to + r * kPitch + column) = make_float4(x[0], x[1], x[2], x[3]);
     }
   }
 

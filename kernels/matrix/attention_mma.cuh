@@ -60,23 +60,28 @@ struct MmaTiles {
 
   // Starts to copy `tile_rows` rows; rows that `from` has not become zero.
   __device__ static void load(unsigned char* tile, int tile_rows, const HeadRows<const T>& from) {
+    const int pieces = tile_rows * kPieces, threads = blockDim.x;
+    if (from.vectors) {
 #pragma unroll 4
-    for (int i = threadIdx.x; i < tile_rows * kPieces; i += blockDim.x) {
-      const int r = i / kPieces, piece = i % kPieces, there = min(from.columns - piece * 8, 8);
-      const int elements = r < from.rows && there > 0 ? there : 0;
-      const T* source = elements > 0 ? from.data + r * from.stride + piece * 8 : from.data;
-      unsigned char* to = tile + offset(r, piece);
-      if (from.vectors) {
-        copy_async<16>(shared_address(to), source, elements * 2);
-        continue;
+      for (int i = threadIdx.x; i < pieces; i += threads) {
+        const int r = i / kPieces, piece = i % kPieces;
+        const bool there = r < from.rows && piece * 8 < from.columns;
+        copy_async<16>(shared_address(tile + offset(r, piece)),
+                       there ? from.data + r * from.stride + piece * 8 : from.data, there ? 16 : 0);
       }
+      return;
+    }
+#pragma unroll 1
+    for (int i = threadIdx.x; i < pieces; i += threads) {
+      const int r = i / kPieces, piece = i % kPieces, there = r < from.rows ? from.columns - piece * 8 : 0;
+      const T* source = from.data + r * from.stride + piece * 8;
       uint32_t words[4];
 #pragma unroll
       for (int e = 0; e < 8; e += 2) {
-        const uint32_t low = e < elements ? source[e].bits : 0, high = e + 1 < elements ? source[e + 1].bits : 0;
+        const uint32_t low = e < there ? source[e].bits : 0, high = e + 1 < there ? source[e + 1].bits : 0;
         words[e / 2] = low | high << 16;
       }
-      *reinterpret_cast<uint4*>(to) = make_uint4(words[0], words[1], words[2], words[3]);
+      *reinterpret_cast<uint4*>(tile + offset(r, piece)) = make_uint4(words[0], words[1], words[2], words[3]);
     }
   }
 
