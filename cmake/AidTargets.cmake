@@ -54,8 +54,8 @@ function(aid_cuda_kernels name)
   target_sources(${name} PRIVATE ${sources})
   target_compile_definitions(${name} PRIVATE AID_CUDA)
   target_include_directories(${name} SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS})
-  # Optimised in debug builds too, as the CPU's kernels are.
-  set(flags -O3 -lineinfo --no-compress --expt-relaxed-constexpr
+  # nvcc optimises kernels in debug builds too.
+  set(flags -lineinfo --no-compress --expt-relaxed-constexpr
     -Xcompiler=-Wall,-Wextra,-Wno-missing-field-initializers)
   target_compile_options(${name} PRIVATE "$<$<COMPILE_LANGUAGE:CUDA>:${flags}>"
     $<$<AND:$<BOOL:${AID_WERROR}>,$<COMPILE_LANGUAGE:CUDA>>:-Werror=all-warnings>)
