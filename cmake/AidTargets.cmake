@@ -54,8 +54,8 @@ function(aid_cuda_kernels name)
   target_sources(${name} PRIVATE ${sources})
   target_compile_definitions(${name} PRIVATE AID_CUDA)
   target_include_directories(${name} SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS})
-  # Optimised in debug builds too, as the CPU's kernels are.
-  set(flags -O3 -lineinfo --no-compress --expt-relaxed-constexpr
+  # nvcc optimises kernels in debug builds too.
+  set(flags -lineinfo --no-compress --expt-relaxed-constexpr
     -Xcompiler=-Wall,-Wextra,-Wno-missing-field-initializers)
   target_compile_options(${name} PRIVATE "$<$<COMPILE_LANGUAGE:CUDA>:${flags}>"
     $<$<AND:$<BOOL:${AID_WERROR}>,$<COMPILE_LANGUAGE:CUDA>>:-Werror=all-warnings>)
@@ -87,7 +87,7 @@ function(aid_cuda_test name)
   if(NOT TARGET softgpu_cudart)
     return()
   endif()
-  aid_test(${name} ${ARGN} softgpu_cudart)
+  aid_test(${name} ${ARGN} "$<LINK_GROUP:RESCAN,aid_kernels,softgpu_cudart>")
   target_sources(${name} PRIVATE ${CMAKE_SOURCE_DIR}/tests/softgpu_listener.cpp)
   target_compile_definitions(${name} PRIVATE AID_TEST_SOFTGPU)
   # RPATH, not RUNPATH: LD_LIBRARY_PATH may hold NVIDIA's own cuBLASLt.

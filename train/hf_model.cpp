@@ -59,12 +59,6 @@ int64_t layer_of(std::string_view name) {
   return layer;
 }
 
-int64_t elements(const nn::Parameter& parameter) {
-  int64_t count = 1;
-  for (const int64_t size : parameter.shape) count *= size;
-  return count;
-}
-
 bool is_floating(io::DType dtype) {
   using enum io::DType;
   return dtype == f32 || dtype == f16 || dtype == bf16 || dtype == f64;

@@ -63,12 +63,6 @@ class Stream {
   Profiler* profiler_ = nullptr;
 };
 
-// The same for an op whose CPU side is one for all instruction sets.
-template <class Function>
-Function* select(const Stream& s, Function* cpu, std::type_identity_t<Function>* cuda) {
-  return s.device() == Device::cuda ? cuda : cpu;
-}
-
 // Takes back what is taken of a stream's arena while it lives. On a GPU too: the stream's order keeps the next user of
 // that memory behind the kernels that were queued before.
 class Scratch {
@@ -110,6 +104,12 @@ Function* select(const Stream& s, Function* avx2, Function* avx512, Function* av
       break;
   }
   return avx2;
+}
+
+// The same for an op whose CPU side is one for all instruction sets.
+template <class Function>
+Function* select(const Stream& s, Function* cpu, std::type_identity_t<Function>* cuda) {
+  return s.device() == Device::cuda ? cuda : cpu;
 }
 
 }  // namespace aid
