@@ -68,8 +68,9 @@ __device__ void query_statistics(const Tiles& tiles, const HeadRows<const T>& do
   __syncwarp();
 }
 
+// Registers as for so many blocks of a multiprocessor: what shared memory allows too, and few enough that none spill.
 template <class Tiles>
-__global__ void __launch_bounds__(kAttentionThreads)
+__global__ void __launch_bounds__(kAttentionThreads, Tiles::kHeadDim == 64 ? 3 : 2)
     attention_backward_q_kernel(const BackwardArguments<typename Tiles::Element> arguments) {
   const AttentionArguments& a = arguments.common;
   const int sequence = blockIdx.x / a.tiles, head = blockIdx.y, rows = blockDim.x / kWarp * Tiles::kWarpRows;
@@ -139,7 +140,7 @@ __global__ void __launch_bounds__(kAttentionThreads)
 
 // Rows are keys here and columns queries: S^T, P^T and dS^T.
 template <class Tiles>
-__global__ void __launch_bounds__(kAttentionThreads)
+__global__ void __launch_bounds__(kAttentionThreads, 2)
     attention_backward_kv_kernel(const BackwardArguments<typename Tiles::Element> arguments) {
   const AttentionArguments& a = arguments.common;
   const int sequence = blockIdx.x / a.tiles, head = blockIdx.y, rows = blockDim.x / kWarp * Tiles::kWarpRows;

@@ -14,6 +14,7 @@ namespace aid::cuda {
 template <class T, int kDim, int kRows>
 struct FmaTiles {
   using Element = T;
+  static constexpr int kHeadDim = kDim;  // of the widest head that fits
   static constexpr int kColumns = 32;
   static constexpr int kWarpRows = 4 * kRows;
   static constexpr int kRowLanes = 8;

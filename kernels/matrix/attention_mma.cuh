@@ -15,6 +15,7 @@ namespace aid::cuda {
 template <class T, int kDim, int kRowTiles, int kTileColumns>
 struct MmaTiles {
   using Element = T;
+  static constexpr int kHeadDim = kDim;          // of the widest head that fits
   static constexpr int kColumns = kTileColumns;  // rows of a tile of the other side
   static constexpr int kWarpRows = 16 * kRowTiles;
   static constexpr int kRowLanes = 4;  // threads that share a row of Scores
