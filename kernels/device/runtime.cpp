@@ -60,7 +60,7 @@ void* allocate(size_t bytes, CUstream_st* stream) {
     const bool known = cudaMemGetInfo(&free, &total) == cudaSuccess;
     throw CudaError("out of GPU memory: " + megabytes(bytes) + " more were asked for" +
                     (known ? ", " + megabytes(free) + " of " + megabytes(total) + " are free" : "") +
-                    "; lower --tokens-per-pass or --max-length, or end what else uses the GPU");
+                    "; lower --pass-tokens or --max-length, or end what else uses the GPU");
   }
   check(error, stream != nullptr ? "cudaMallocAsync" : "cudaMalloc");
   return data;
@@ -78,6 +78,8 @@ void clear(void* data, size_t bytes) {
 
 void copy(void* to, const void* from, size_t bytes) {
   check(cudaMemcpy(to, from, bytes, cudaMemcpyDefault), "cudaMemcpy");
+  // Of pageable memory it returns when the data have been staged, and other streams do not wait for the rest.
+  check(cudaStreamSynchronize(nullptr), "cudaStreamSynchronize");
 }
 
 void* allocate_pinned(size_t bytes) {

@@ -58,7 +58,8 @@ TEST_F(TrainerOnGpu, TwentyStepsEqualTheCpus) {
     const auto cpu = logged(folder_ / ("cpu" + name)), gpu = logged(folder_ / ("gpu" + name));
     ASSERT_EQ(cpu.size(), 20u);
     ASSERT_EQ(gpu.size(), 20u);
-    // AdamW divides by the root of a small second moment, so rounding grows with every step; bf16 rounds 2^16 times more.
+    // AdamW divides by the root of a small second moment, so rounding grows with every step; bf16 rounds 2^16 times
+    // more.
     const double tolerance = compute == DType::f32 ? 1e-4 : 3e-2;
     for (size_t i = 0; i < cpu.size(); ++i) {
       EXPECT_NEAR(gpu[i].loss, cpu[i].loss, tolerance * cpu[i].loss) << name << " step " << i + 1;
@@ -126,7 +127,6 @@ TEST_F(TrainerOnGpu, AFailingCallIsToldAndTheCheckpointStays) {
     EXPECT_EQ(run.run(true).outcome, Trainer::Outcome::finished) << call;
   }
   run_in(folder_ / "whole", Target::cuda).run();
-  const auto whole = files_of(folder_ / "whole" / "best-20");
   for (const char* call : {"cudaLaunchKernel", "cudaMemcpyAsync", "kernel"}) {
     EXPECT_EQ(differences(files_of(folder_ / "whole"), files_of(folder_ / call)), std::vector<std::string>{}) << call;
   }
