@@ -38,8 +38,10 @@ struct GeluErf {
     p = fmaf(p, u, 0.127369583f);
     const float tail = p * u * bell;
     const float cdf = x > 0.0f ? 1.0f - tail : tail;
-    constexpr float kInverseSqrtTwoPi = 0.398942280f;
-    return {x * cdf, cdf + x * (bell * kInverseSqrtTwoPi)};
+    // Where the exponential has long become 0, so that infinity times 0 is no NaN.
+    constexpr float kFar = 64.0f, kInverseSqrtTwoPi = 0.398942280f;
+    const float above = fmaxf(x, -kFar);
+    return {above * cdf, cdf + fminf(above, kFar) * (bell * kInverseSqrtTwoPi)};
   }
 };
 // 1/2 (1 + tanh(u)) = 1 / (1 + e^-2u) = σ, so y = x σ and y' = σ + x σ (1 - σ) (2u)'. 1 - σ is e^-2u σ, which has all

@@ -6,10 +6,10 @@
 
 namespace aid::cuda {
 
-// What a query's row of P and dS is made from: p = 2^(scale_log2 * s - lse_log2), ds = p (dp - dot).
+// What a query's row of P and dS is made from: p = exp(scale * s - lse), ds = p (dp - dot).
 struct QueryStatistics {
-  float lse_log2;  // lse / ln 2
-  float dot;       // D: dout·out
+  float lse;
+  float dot;  // D: dout·out
 };
 
 template <class T>
@@ -60,8 +60,7 @@ __device__ void query_statistics(const Tiles& tiles, const HeadRows<const T>& do
     }
     dot = sum_over_row<8>(dot);
     if (tiles.lane % 8 != 0) continue;
-    constexpr float kLog2E = 1.44269504088896f;
-    const QueryStatistics statistics = {there ? lse[query * lse_stride] * kLog2E : 0, dot};
+    const QueryStatistics statistics = {there ? lse[query * lse_stride] : 0, dot};
     shared[query] = statistics;
     if (there) global[query] = statistics;
   }
@@ -125,7 +124,7 @@ __global__ void __launch_bounds__(kAttentionThreads, Tiles::kHeadDim == 64 ? 3 :
       const QueryStatistics query = statistics[tiles.row(i)];
 #pragma unroll
       for (int j = 0; j < Tiles::kThreadColumns; ++j) {
-        const float p = exp2_approximate(fmaf(s.at(i, j), a.scale_log2, -query.lse_log2));
+        const float p = exp_difference(s.at(i, j), a.scale, query.lse);
         const float gradient = p * fmaf(ds.at(i, j), a.dropout.scale, -query.dot);
         ds.at(i, j) = key + tiles.column(j) < keys.size ? gradient : 0;
       }
@@ -196,7 +195,7 @@ __global__ void __launch_bounds__(kAttentionThreads, 2)
       const QueryStatistics query = columns[tiles.column(j)];
 #pragma unroll
       for (int i = 0; i < Tiles::kThreadRows; ++i) {
-        p.at(i, j) = exp2_approximate(fmaf(p.at(i, j), a.scale_log2, -query.lse_log2));
+        p.at(i, j) = exp_difference(p.at(i, j), a.scale, query.lse);
         ds.at(i, j) = p.at(i, j) * fmaf(ds.at(i, j), a.dropout.scale, -query.dot);
       }
     }

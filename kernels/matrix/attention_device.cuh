@@ -44,6 +44,13 @@ struct HeadRows {
   __device__ HeadRows from(int first) const { return {data + first * stride, stride, rows - first, columns, vectors}; }
 };
 
+// e^(scale * score - shift). The difference is rounded where it is small, before it goes over to powers of two: rounding
+// shift / ln 2, which may be many times the difference, would put an error on a whole row of P.
+__device__ inline float exp_difference(float score, float scale, float shift) {
+  constexpr float kLog2E = 1.44269504088896f;
+  return exp2_approximate(fmaf(score, scale, -shift) * kLog2E);
+}
+
 // What every kernel is told.
 struct AttentionArguments {
   const int32_t *cu_q, *cu_k;
@@ -51,7 +58,6 @@ struct AttentionArguments {
   int tiles;     // blocks for the longest sequence
   bool vectors;  // see HeadRows; of all operands
   float scale;
-  float scale_log2;  // scale / ln 2: exp(scale * s) = 2^(scale_log2 * s)
   DropoutKernel dropout;
   const int32_t* row_ids;  // read with dropout only
 };

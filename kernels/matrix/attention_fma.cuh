@@ -3,7 +3,7 @@
 // Tiles in shared memory are f32, whatever the elements are. Rows are 16 bytes longer than their kDim columns: threads
 // that read the same columns of neighbouring rows meet all banks once.
 //
-// A warp is 4 x 8 threads. A thread has kThreadRows own rows, 4 apart, and of a tile's 32 columns every eighth, or in
+// A warp is 4 x 8 threads. A thread has kThreadRows own rows, 4 apart, and of a tile's columns every eighth, or in
 // products with kDim columns every eighth group of four.
 #pragma once
 
@@ -11,11 +11,11 @@
 
 namespace aid::cuda {
 
-template <class T, int kDim, int kRows>
+template <class T, int kDim, int kRows, int kTileColumns = 32>
 struct FmaTiles {
   using Element = T;
   static constexpr int kHeadDim = kDim;  // of the widest head that fits
-  static constexpr int kColumns = 32;
+  static constexpr int kColumns = kTileColumns;
   static constexpr int kWarpRows = 4 * kRows;
   static constexpr int kRowLanes = 8;
   static constexpr int kThreadRows = kRows, kThreadColumns = kColumns / 8;
@@ -96,19 +96,30 @@ struct FmaTiles {
 #pragma unroll
       for (float& x : row) x = 0;
     }
-    for (int d = 0; d < dim; d += 4) {
-      float a[kThreadRows][4], b[kThreadColumns][4];
+    // In sums of 8, which are added up: dP - D is a small difference of two such products, and one long sum would lose
+    // more of it than D, which eight threads add up.
+    constexpr int kSum = 8;
+    for (int first = 0; first < dim; first += kSum) {
+      float part[kThreadRows][kThreadColumns] = {};
+      for (int d = first; d < min(first + kSum, dim); d += 4) {
+        float a[kThreadRows][4], b[kThreadColumns][4];
 #pragma unroll
-      for (int i = 0; i < kThreadRows; ++i) load4(a[i], a_rows + i * 4 * kPitch + d);
+        for (int i = 0; i < kThreadRows; ++i) load4(a[i], a_rows + i * 4 * kPitch + d);
 #pragma unroll
-      for (int j = 0; j < kThreadColumns; ++j) load4(b[j], b_rows + j * 8 * kPitch + d);
+        for (int j = 0; j < kThreadColumns; ++j) load4(b[j], b_rows + j * 8 * kPitch + d);
 #pragma unroll
-      for (int e = 0; e < 4; ++e) {
+        for (int e = 0; e < 4; ++e) {
 #pragma unroll
-        for (int i = 0; i < kThreadRows; ++i) {
+          for (int i = 0; i < kThreadRows; ++i) {
 #pragma unroll
-          for (int j = 0; j < kThreadColumns; ++j) s.values[i][j] = fmaf(a[i][e], b[j][e], s.values[i][j]);
+            for (int j = 0; j < kThreadColumns; ++j) part[i][j] = fmaf(a[i][e], b[j][e], part[i][j]);
+          }
         }
+      }
+#pragma unroll
+      for (int i = 0; i < kThreadRows; ++i) {
+#pragma unroll
+        for (int j = 0; j < kThreadColumns; ++j) s.values[i][j] += part[i][j];
       }
     }
   }

@@ -52,7 +52,7 @@ __global__ void __launch_bounds__(kAttentionThreads, 2)
     }
   };
 
-  float maximum[Tiles::kThreadRows], sum[Tiles::kThreadRows];  // of scale_log2 * s; of this thread's columns
+  float maximum[Tiles::kThreadRows], sum[Tiles::kThreadRows];  // of scale * s; of this thread's columns
 #pragma unroll
   for (int i = 0; i < Tiles::kThreadRows; ++i) {
     maximum[i] = -INFINITY;
@@ -87,13 +87,13 @@ __global__ void __launch_bounds__(kAttentionThreads, 2)
 #pragma unroll
       for (int j = 1; j < Tiles::kThreadColumns; ++j) largest = fmaxf(largest, s.at(i, j));
       const float before = maximum[i];
-      maximum[i] = fmaxf(before, max_over_row<Tiles::kRowLanes>(largest) * a.scale_log2);
-      const float shrink = exp2_approximate(before - maximum[i]);
+      maximum[i] = fmaxf(before, max_over_row<Tiles::kRowLanes>(largest) * a.scale);
+      const float shrink = exp_difference(before, 1, maximum[i]);
       sum[i] *= shrink;
       out.scale_row(i, shrink);
 #pragma unroll
       for (int j = 0; j < Tiles::kThreadColumns; ++j) {
-        s.at(i, j) = exp2_approximate(fmaf(s.at(i, j), a.scale_log2, -maximum[i]));
+        s.at(i, j) = exp_difference(s.at(i, j), a.scale, maximum[i]);
         sum[i] += s.at(i, j);
       }
     }
@@ -111,8 +111,7 @@ __global__ void __launch_bounds__(kAttentionThreads, 2)
     out.scale_row(i, a.dropout.scale / sum[i]);
     const int query = first + tiles.row(i);
     if (arguments.lse != nullptr && tiles.lane % Tiles::kRowLanes == 0 && query < queries.size) {
-      constexpr float kLn2 = 0.693147180559945f;
-      arguments.lse[(queries.begin + query) * arguments.lse_stride + head] = fmaf(maximum[i], kLn2, logf(sum[i]));
+      arguments.lse[(queries.begin + query) * arguments.lse_stride + head] = maximum[i] + logf(sum[i]);
     }
   }
   tiles.store(head_rows(arguments.out, a, queries, head).from(first), out, shared + at.q[0]);

@@ -27,7 +27,7 @@ void with_tiles(DType dtype, int64_t head_dim, const F& f) {
     } else if (head_dim <= 128) {
       f(std::type_identity<Mma<T, 128>>());
     } else {
-      f(std::type_identity<FmaTiles<T, 256, 2>>());
+      f(std::type_identity<FmaTiles<T, 256, 2, 16>>());
     }
   };
   if (dtype == DType::bf16) return for_half(bf16());
@@ -37,7 +37,7 @@ void with_tiles(DType dtype, int64_t head_dim, const F& f) {
   } else if (head_dim <= 128) {
     f(std::type_identity<FmaTiles<float, 128, 4>>());
   } else {
-    f(std::type_identity<FmaTiles<float, 256, 2>>());
+    f(std::type_identity<FmaTiles<float, 256, 2, 16>>());
   }
 }
 
@@ -80,7 +80,6 @@ AttentionArguments common_arguments(const Arguments& a, const AttentionBlocks& b
           .tiles = blocks.tiles,
           .vectors = vectors,
           .scale = a.scale,
-          .scale_log2 = a.scale * 1.44269504088896f,
           .dropout = DropoutKernel(a.dropout),
           .row_ids = a.dropout.on() ? a.row_ids.template as<int32_t>() : nullptr};
 }

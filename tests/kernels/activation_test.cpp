@@ -93,8 +93,15 @@ TEST(Activation, GeluErfOfEveryBf16) {
   };
   for (const Target target : targets()) {
     Stream s({.threads = 1, .target = target});
-    activation_forward(s, {.y = y, .x = x, .activation = Activation::gelu_erf});
-    activation_backward(s, {.dx = dx, .dy = one, .x = x, .activation = Activation::gelu_erf});
+    const auto there = [&s] { return Tensor(DType::bf16, 1, kCount, s.device()); };
+    const Tensor its_x = there(), its_one = there(), its_y = there(), its_dx = there();
+    copy(its_x, x);
+    copy(its_one, one);
+    activation_forward(s, {.y = its_y, .x = its_x, .activation = Activation::gelu_erf});
+    activation_backward(s, {.dx = its_dx, .dy = its_one, .x = its_x, .activation = Activation::gelu_erf});
+    s.synchronize();
+    copy(y, its_y);
+    copy(dx, its_dx);
     const std::vector<double> value = values(y), slope = values(dx);
     for (size_t i = 0; i < at.size(); ++i) {
       if (std::isnan(at[i])) {
