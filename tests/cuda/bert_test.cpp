@@ -1,7 +1,6 @@
 // BERT and DistilBERT on the GPU against PyTorch (tests/golden/bert.py) and against the CPU.
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <cmath>
 
 #include "tests/nn/golden.h"
@@ -11,27 +10,15 @@ namespace {
 
 using nn::BertClassifier;
 using nn::Mode;
+using test::expect_near;
 using test::Golden;
+using test::largest;
 
 class BertOnGpu : public testing::TestWithParam<std::string> {
  protected:
   Golden golden_{GetParam()};
   Stream gpu_{{.threads = 2, .target = Target::cuda}};
 };
-
-double largest(const std::vector<float>& values) {
-  double most = 0;
-  for (const float value : values) most = std::max(most, std::abs(static_cast<double>(value)));
-  return most;
-}
-
-void expect_near(const std::vector<float>& actual, const std::vector<float>& expected, double tolerance,
-                 const std::string& what) {
-  ASSERT_EQ(actual.size(), expected.size()) << what;
-  for (size_t i = 0; i < actual.size(); ++i) {
-    ASSERT_NEAR(actual[i], expected[i], tolerance) << what << " [" << i << "]";
-  }
-}
 
 // The tolerances of tests/nn/bert_golden_test.cpp.
 TEST_P(BertOnGpu, Logits) {

@@ -1,7 +1,6 @@
 // BERT and DistilBERT against PyTorch: tests/golden/bert.py. The truth is PyTorch's result in f64.
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <cmath>
 
 #include "kernels/update/adamw.h"
@@ -13,7 +12,9 @@ namespace {
 
 using nn::BertClassifier;
 using nn::Mode;
+using test::expect_near;
 using test::Golden;
+using test::largest;
 
 class BertGolden : public testing::TestWithParam<std::tuple<std::string, Target>> {
  protected:
@@ -24,20 +25,6 @@ class BertGolden : public testing::TestWithParam<std::tuple<std::string, Target>
 
   Golden golden_{std::get<0>(GetParam())};
 };
-
-double largest(const std::vector<float>& values) {
-  double most = 0;
-  for (const float value : values) most = std::max(most, std::abs(static_cast<double>(value)));
-  return most;
-}
-
-void expect_near(const std::vector<float>& actual, const std::vector<float>& expected, double tolerance,
-                 const std::string& what) {
-  ASSERT_EQ(actual.size(), expected.size()) << what;
-  for (size_t i = 0; i < actual.size(); ++i) {
-    ASSERT_NEAR(actual[i], expected[i], tolerance) << what << " [" << i << "]";
-  }
-}
 
 TEST_P(BertGolden, Logits) {
   for (const Mode mode : {Mode::inference, Mode::training}) {
@@ -65,8 +52,8 @@ TEST_P(BertGolden, LossAndEveryGradient) {
   for (const nn::Parameter& parameter : model.parameters()) {
     std::vector<float> expected(static_cast<size_t>(parameter.gradient.size()));
     if (parameter.trainable) expected = golden_.floats("gradient/" + parameter.name);
-    expect_near(test::floats_of(s, parameter.gradient), expected, kGradientTolerance * largest(expected) + kGradientFloor,
-                parameter.name);
+    expect_near(test::floats_of(s, parameter.gradient), expected,
+                kGradientTolerance * largest(expected) + kGradientFloor, parameter.name);
   }
 }
 

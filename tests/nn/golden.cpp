@@ -1,5 +1,8 @@
 #include "tests/nn/golden.h"
 
+#include <gtest/gtest.h>
+
+#include <algorithm>
 #include <cmath>
 #include <fstream>
 #include <numeric>
@@ -124,6 +127,20 @@ double distance(const std::vector<float>& a, const std::vector<float>& b) {
 }
 
 double norm(const std::vector<float>& a) { return distance(a, std::vector<float>(a.size())); }
+
+double largest(const std::vector<float>& values) {
+  double most = 0;
+  for (const float value : values) most = std::max(most, std::abs(static_cast<double>(value)));
+  return most;
+}
+
+void expect_near(const std::vector<float>& actual, const std::vector<float>& expected, double tolerance,
+                 const std::string& what) {
+  ASSERT_EQ(actual.size(), expected.size()) << what;
+  for (size_t i = 0; i < actual.size(); ++i) {
+    ASSERT_NEAR(actual[i], expected[i], tolerance) << what << " [" << i << "]";
+  }
+}
 
 Step forward_backward(Stream& s, nn::BertClassifier& model, const nn::TokenBatch& batch,
                       const std::vector<int32_t>& labels, const nn::DropoutKey& dropout, float total) {

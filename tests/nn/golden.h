@@ -42,6 +42,11 @@ std::vector<float> floats_of(Stream& s, CSpan span);  // f32
 double distance(const std::vector<float>& a, const std::vector<float>& b);
 double norm(const std::vector<float>& a);
 
+double largest(const std::vector<float>& values);  // of their absolute values
+// |actual - expected| <= tolerance for every element.
+void expect_near(const std::vector<float>& actual, const std::vector<float>& expected, double tolerance,
+                 const std::string& what);
+
 struct Step {
   float loss;
   std::vector<float> logits;
