@@ -170,7 +170,7 @@ Trainer::Batches Trainer::make_batches(const Step& texts) const {
   return batches;
 }
 
-// One optimizer step, its line in the log and on the progress bar. The host waits for the device once, at its end,
+// One optimizer step, its line in the log and on the progress bar. The host waits for the results once, at its end,
 // after `meanwhile`: what the step's numbers are does not decide what the device does.
 void Trainer::run_step(const Batches& batches, const std::function<void()>& meanwhile) {
   const auto begin = std::chrono::steady_clock::now();

@@ -58,12 +58,12 @@ TEST_F(TrainerOnGpu, TwentyStepsEqualTheCpus) {
     const auto cpu = logged(folder_ / ("cpu" + name)), gpu = logged(folder_ / ("gpu" + name));
     ASSERT_EQ(cpu.size(), 20u);
     ASSERT_EQ(gpu.size(), 20u);
-    // AdamW divides by the root of a small second moment, so rounding grows with every step; bf16 rounds 2^16 times
-    // more.
-    const double tolerance = compute == DType::f32 ? 1e-4 : 3e-2;
+    // Several times what was seen: sums run in another order, which f32 shows in its last digit and bf16 in some of its
+    // 8 bits.
+    const double tolerance = compute == DType::f32 ? 2e-6 : 1e-2;
     for (size_t i = 0; i < cpu.size(); ++i) {
       EXPECT_NEAR(gpu[i].loss, cpu[i].loss, tolerance * cpu[i].loss) << name << " step " << i + 1;
-      EXPECT_NEAR(gpu[i].norm, cpu[i].norm, 10 * tolerance * cpu[i].norm) << name << " step " << i + 1;
+      EXPECT_NEAR(gpu[i].norm, cpu[i].norm, tolerance * cpu[i].norm) << name << " step " << i + 1;
     }
   }
 }
@@ -92,18 +92,21 @@ TEST_F(TrainerOnGpu, ResumesBitForBit) {
   EXPECT_EQ(differences(files_of(folder_ / "whole"), files_of(folder_ / "halves")), std::vector<std::string>{});
 }
 
-TEST_F(TrainerOnGpu, TheHostWaitsOnceAStep) {
+// For the step's numbers at its end, and for the staging memory's turn: until the device has passed the copies of the
+// batch before, which is long before it is through with that batch.
+TEST_F(TrainerOnGpu, TheHostWaitsForNumbersAndStagingOnly) {
   TinyRun run = run_in(folder_ / "run", Target::cuda);
   run.windows = 1;
-  std::vector<size_t> waits;
+  std::vector<std::vector<std::string>> waits;
   run.stop_requested = [&] {  // after every step
-    waits.push_back(softgpu::host_waits().size());
+    waits.push_back(softgpu::host_waits());
     softgpu::clear_host_waits();
     return waits.size() == 9;
   };
   run.run();
-  // The first steps still allocate; staging memory's turn is waited for, which is free when the device is not behind.
-  for (size_t i = 2; i < waits.size(); ++i) EXPECT_LE(waits[i], 2u) << "step " << i + 1;
+  ASSERT_EQ(waits.size(), 9u);
+  const std::vector<std::string> expected = {"cudaEventSynchronize", "cudaStreamSynchronize"};
+  for (size_t i = 2; i < waits.size(); ++i) EXPECT_EQ(waits[i], expected) << "step " << i + 1;  // the first allocate
 }
 
 TEST_F(TrainerOnGpu, AFailingCallIsToldAndTheCheckpointStays) {
