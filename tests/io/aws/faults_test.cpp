@@ -223,6 +223,7 @@ class Renewal : public Aws {
   std::mutex mutex_;
   std::int64_t ahead_ = 0;
   bool refused_ = true;
+  int refusals_ = 0;
   std::string signed_with_, revoked_;
   const std::int64_t now_ = std::time(nullptr);
   FaultServer server_{[this](const std::string& request, int) {
@@ -241,7 +242,9 @@ class Renewal : public Aws {
     }
     const std::size_t at = request.find("Credential=") + 11;
     signed_with_ = request.substr(at, request.find('/', at) - at);
-    if (signed_with_ == revoked_) return Reply{.bytes = answer(400, "", error_xml("ExpiredToken"))};
+    if (signed_with_ == revoked_) {  // every other call learns of it later, when there are new ones
+      return Reply{.bytes = answer(400, "", error_xml("ExpiredToken")), .drip_milliseconds = refusals_++ % 2};
+    }
     return good();
   }};
 };
