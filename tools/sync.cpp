@@ -93,8 +93,11 @@ int sync(SyncOptions options) {
   options.sync.interrupted = train::interrupt_requested;
   train::Progress progress(options.quiet ? train::Progress::Style::quiet : train::Progress::style_of_stderr());
   SyncProgress shown(progress, upload ? "uploading, MB" : "downloading, MB");
-  options.sync.progress = [&](const io::sync::Totals& totals) { shown.show(totals); };
-  if (options.dry_run) options.sync.tell = [](const std::string& line) { std::printf("%s\n", line.c_str()); };
+  if (options.dry_run) {
+    options.sync.tell = [](const std::string& line) { std::printf("%s\n", line.c_str()); };
+  } else {
+    options.sync.progress = [&](const io::sync::Totals& totals) { shown.show(totals); };
+  }
 
   io::aws::S3Client client(options.client);
   io::sync::Report report;
