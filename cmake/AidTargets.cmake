@@ -31,9 +31,9 @@ function(aid_cpu_kernels name)
   set(flags_cpu_avx2 -mavx2 -mfma -mf16c)
   set(flags_cpu_avx512 ${flags_cpu_avx2} -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512cd -mprefer-vector-width=512)
   set(flags_cpu_avx512_bf16 ${flags_cpu_avx512} -mavx512bf16)
-  # Matrix products on AMX's tiles: *_amx.cpp. All else of that target is AVX-512 BF16's.
+  # What multiplies on AMX's tiles: *_amx.cpp and attention. All else of that target is AVX-512 BF16's.
   set(flags_cpu_amx ${flags_cpu_avx512_bf16} -mamx-tile -mamx-bf16)
-  file(GLOB_RECURSE amx_sources CONFIGURE_DEPENDS *_amx.cpp)
+  file(GLOB_RECURSE amx_sources CONFIGURE_DEPENDS *_amx.cpp attention_*_cpu.cpp)
   foreach(target cpu_avx2 cpu_avx512 cpu_avx512_bf16 cpu_amx)
     if(target STREQUAL cpu_amx)
       set(sources ${amx_sources})

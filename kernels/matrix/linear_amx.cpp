@@ -9,6 +9,7 @@
 
 #include <atomic>
 
+#include "kernels/cpu/amx.h"
 #include "kernels/cpu/simd.h"
 #include "kernels/matrix/linear_pack.h"
 
@@ -18,35 +19,18 @@ using gemm::AmxProduct;
 
 namespace {
 
-constexpr int64_t kTileRows = 16;
-constexpr int64_t kDepth = 32;                     // elements of k in a tile
-constexpr int64_t kTileSize = kTileRows * kDepth;  // elements of a tile
-constexpr int64_t kBlock = 2 * kTileRows;          // rows and columns of a block of sums
-constexpr int64_t kPiece = 256 / kDepth;           // steps: 16 KB of b
-constexpr int64_t kChunk = 1024 / kDepth;          // steps that a task's copy of a holds at most
-constexpr int64_t kRows = 512;                     // of a task; half where sums wait for another chunk
-constexpr int64_t kColumns = 1024;                 // of a task whose sums wait
+constexpr int64_t kDepth = 32;                    // elements of k in a tile
+constexpr int64_t kTileSize = kAmxRows * kDepth;  // elements of a tile
+constexpr int64_t kBlock = 2 * kAmxRows;          // rows and columns of a block of sums
+constexpr int64_t kPiece = 256 / kDepth;          // steps: 16 KB of b
+constexpr int64_t kChunk = 1024 / kDepth;         // steps that a task's copy of a holds at most
+constexpr int64_t kRows = 512;                    // of a task; half where sums wait for another chunk
+constexpr int64_t kColumns = 1024;                // of a task whose sums wait
 constexpr int64_t kPanel = gemm::columns_of(gemm::Panel::columns_32);
 static_assert(kPanel == kBlock);
 
 constexpr int64_t blocks(int64_t n, int64_t size) { return (n + size - 1) / size; }
 constexpr int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-
-// The tiles of this thread, all of 16 rows of 64 bytes, for as long as it lives.
-class Tiles {
- public:
-  Tiles() {
-    struct alignas(64) {
-      uint8_t palette = 1, start_row = 0, reserved[14] = {};
-      uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
-      uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
-    } configuration;
-    _tile_loadconfig(&configuration);
-  }
-  ~Tiles() { _tile_release(); }
-  Tiles(const Tiles&) = delete;
-  Tiles& operator=(const Tiles&) = delete;
-};
 
 // Memory that is asked for some lines at each step, until `end`.
 struct Prefetch {
@@ -63,7 +47,8 @@ struct Prefetch {
 [[gnu::always_inline]] inline void multiply_block(float* sums, int64_t stride, const bf16* a, int64_t lower_rows,
                                                   const bf16* b, int64_t steps, bool begins, Prefetch& prefetch) {
   const auto row_bytes = static_cast<size_t>(stride) * sizeof(float);
-  float* const lower = sums + kTileRows * stride;
+  float* const lower = sums + kAmxRows * stride;
+  before_amx_loads();
   if (begins) {
     _tile_zero(0);
     _tile_zero(1);
@@ -71,9 +56,9 @@ struct Prefetch {
     _tile_zero(3);
   } else {
     _tile_loadd(0, sums, row_bytes);
-    _tile_loadd(1, sums + kTileRows, row_bytes);
+    _tile_loadd(1, sums + kAmxRows, row_bytes);
     _tile_loadd(2, lower, row_bytes);
-    _tile_loadd(3, lower + kTileRows, row_bytes);
+    _tile_loadd(3, lower + kAmxRows, row_bytes);
   }
   constexpr size_t kPanelRow = 2 * kPanel * sizeof(bf16);
   for (int64_t k = 0; k < steps; ++k) {
@@ -90,9 +75,9 @@ struct Prefetch {
     b += kDepth * kPanel;
   }
   _tile_stored(0, sums, row_bytes);
-  _tile_stored(1, sums + kTileRows, row_bytes);
+  _tile_stored(1, sums + kAmxRows, row_bytes);
   _tile_stored(2, lower, row_bytes);
-  _tile_stored(3, lower + kTileRows, row_bytes);
+  _tile_stored(3, lower + kAmxRows, row_bytes);
 }
 
 // Rows [begin, end) of a, steps [first, first + steps), as tiles: 16 rows' steps one after the other. What is missing
@@ -101,7 +86,7 @@ void copy_tiles(bf16* to, const CSpan& a, int64_t begin, int64_t end, int64_t fi
   const int64_t whole = least(a.cols / kDepth - first, steps);
   for (int64_t row = begin; row < begin + blocks(end - begin, kBlock) * kBlock; ++row) {
     const int64_t i = row - begin;
-    bf16* tile_row = to + i / kTileRows * steps * kTileSize + i % kTileRows * kDepth;
+    bf16* tile_row = to + i / kAmxRows * steps * kTileSize + i % kAmxRows * kDepth;
     const bf16* from = row_of<bf16>(a, row) + first * kDepth;
     for (int64_t k = 0; k < steps; ++k, tile_row += kTileSize) {
       if (row < end && k < whole) {
@@ -193,7 +178,8 @@ void multiply(Stream& s, const AmxProduct& p) {
   const Span sums = s.arena().take(DType::f32, workers, rows * cut.sums_stride());
   std::atomic<int64_t> next{0};
   s.team().tasks(workers, [&](int64_t worker) {
-    const Tiles configured;
+    const AmxScope scope;
+    set_amx_shapes({});
     for (int64_t task = next.fetch_add(1); task < tasks; task = next.fetch_add(1)) {
       run_task(p, cut, task, row_of<bf16>(tiles, worker), row_of<float>(sums, worker));
     }
