@@ -61,11 +61,12 @@ function(aid_cuda_kernels name)
     $<$<AND:$<BOOL:${AID_WERROR}>,$<COMPILE_LANGUAGE:CUDA>>:-Werror=all-warnings>)
 endfunction()
 
-# aid_test(NAME LIBRARIES...): every *_test.cpp below this folder in one GoogleTest program. Suites named Shared* read
+# aid_test(NAME LIBRARIES...): every .cpp below this folder, less what is per instruction set, in one GoogleTest program. Suites named Shared* read
 # AID_SHARED_DIR: they carry the label `shared` and are left out where it is missing. The time limit tells a test that
 # hangs from one under a sanitizer on a busy machine.
 function(aid_test name)
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS *.cpp)
+  list(FILTER sources EXCLUDE REGEX "_cpu\\.cpp$")
   add_executable(${name} ${sources})
   target_link_libraries(${name} PRIVATE aid_flags ${ARGN} GTest::gtest_main)
   target_compile_definitions(${name} PRIVATE AID_SOURCE_DIR="${CMAKE_SOURCE_DIR}" AID_SHARED_DIR="${AID_SHARED_DIR}"
