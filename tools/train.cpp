@@ -123,8 +123,7 @@ void add_recipe(CLI::App& app, train::Recipe& recipe, FineTuneOptions& run) {
       "--group-by-length", [&recipe] { recipe.order = Order::group_by_length; },
       "Texts of a step have similar lengths; the longest comes first");
   app.add_option_function<std::string>(
-         "--schedule",
-         [&recipe](const std::string& name) { recipe.schedule = *train::schedule_from_name(name); },
+         "--schedule", [&recipe](const std::string& name) { recipe.schedule = *train::schedule_from_name(name); },
          "Of the learning rate after the warm-up")
       ->check(CLI::IsMember({"linear", "cosine", "constant"}))
       ->type_name("")
