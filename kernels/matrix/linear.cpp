@@ -193,7 +193,7 @@ void backward_weight(Stream& s, const LinearBackwardWeight& a) {
 LinearWeights::LinearWeights() = default;
 LinearWeights::LinearWeights(int64_t out, int64_t in, DType compute, Use use) {
   AID_CHECK(out > 0 && in > 0, "linear: weights of ", out, " x ", in);
-  AID_CHECK(compute == DType::f32 || compute == DType::bf16, "linear: computes in f32 or bf16, not ", name_of(compute));
+  AID_CHECK(computes_in(Device::cuda, compute), "linear: computes in f32, bf16 or f16, not ", name_of(compute));
   state_ = std::make_unique<State>(State{.out = out, .in = in, .compute = compute, .use = use});
 }
 LinearWeights::~LinearWeights() = default;
@@ -214,6 +214,8 @@ void LinearWeights::update(Stream& s, std::span<const CSpan> stacked) {
     rows += w.rows;
   }
   AID_CHECK(rows == out(), "linear: weights have ", out(), " rows; got ", rows);
+  AID_CHECK(computes_in(s.device(), compute()), "linear: products in ", name_of(compute()),
+            " need a GPU; expected f32 or bf16");
   select(s, update_packed, AID_CUDA_KERNEL(update_weights))(s, *this, stacked);
 }
 
