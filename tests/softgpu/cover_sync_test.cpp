@@ -17,11 +17,6 @@ const Module& module() {
   static const auto m = load_ptx("cover_sync");
   return *m;
 }
-void expect_clean(const LaunchResult& r) {
-  EXPECT_TRUE(r.ok) << r.error;
-  EXPECT_EQ(reports_text(), "");
-  clear_reports();
-}
 
 constexpr int kBlocks = 3, kThreads = 64, kCount = kBlocks * kThreads;
 const Shape kShape = {.grid = {kBlocks, 1, 1}, .block = {kThreads, 1, 1}};

@@ -18,11 +18,6 @@ const Module& module() {
   static const auto m = load_ptx("cover_tensor");
   return *m;
 }
-void expect_clean(const LaunchResult& r) {
-  EXPECT_TRUE(r.ok) << r.error;
-  EXPECT_EQ(reports_text(), "");
-  clear_reports();
-}
 
 enum class Type { bf16, f16, tf32, s8, u8 };
 int per_register(Type type) { return type == Type::tf32 ? 1 : type == Type::bf16 || type == Type::f16 ? 2 : 4; }

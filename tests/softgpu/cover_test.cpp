@@ -18,11 +18,6 @@ const Module& module() {
   static const auto m = load_ptx("cover");
   return *m;
 }
-void expect_clean(const LaunchResult& r) {
-  EXPECT_TRUE(r.ok) << r.error;
-  EXPECT_EQ(reports_text(), "");
-  clear_reports();
-}
 
 TEST(Cover, IntegersAreExact) {
   std::mt19937 random(5);
