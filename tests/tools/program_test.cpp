@@ -29,7 +29,7 @@ void put_data(const fs::path& folder) {
 }
 
 TEST(Program, WrongUsageIsTwo) {
-  for (const char* arguments : {"", "nonsense", "predict", "predict model", "eval model dir --precision f16",
+  for (const char* arguments : {"", "nonsense", "predict", "predict model", "eval model dir --precision f8",
                                 "predict m p --format xml", "predict m p --long middle", "predict m p --threads -1"}) {
     const Outcome run = run_aid(arguments);
     EXPECT_EQ(run.status, 2) << arguments;
@@ -56,6 +56,18 @@ TEST(Program, AGpuThatIsNotThereIsSaidAtOnce) {
   const Outcome run = run_aid("predict " + quoted(kModel) + " x --device cuda");
   EXPECT_EQ(run.status, 2);
   EXPECT_TRUE(contains(run.err, "--device: cuda: " + cuda::unavailable() + "; --device cpu works without one"));
+}
+
+TEST(Program, F16IsForAGpuAndNotForTraining) {
+  const Outcome predicted = run_aid("predict " + quoted(kModel) + " x --device cpu --precision f16");
+  EXPECT_EQ(predicted.status, 2);
+  EXPECT_TRUE(contains(predicted.err, "--precision f16: the CPU computes in f32 or bf16; expected --device cuda"))
+      << predicted.err;
+  const Outcome trained =
+      run_aid("train beto --model " + quoted(kModel) + " --train x --val x --out y --device cpu --precision f16");
+  EXPECT_EQ(trained.status, 2);
+  EXPECT_TRUE(contains(trained.err, "--precision f16: small gradients would be zero in training; expected bf16"))
+      << trained.err;
 }
 
 TEST(Program, AMissingModelIsNamed) {
