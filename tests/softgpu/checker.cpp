@@ -218,14 +218,15 @@ void note(Warp& w, const Instruction& i, u32 lane, Shadow& shadow, u64 offset, u
   uint8_t* state = shadow.state + offset;
   if (access != Access::write) {
     for (u32 k = 0; k < bytes; ++k) {
-      if (state[k] == kWritten) [[likely]]
+      const uint8_t now = __atomic_load_n(state + k, __ATOMIC_RELAXED);
+      if (now == kWritten) [[likely]]
         continue;
-      if ((state[k] & kInFlight) && first_here(w, i, kInFlightSeen))
+      if ((now & kInFlight) && first_here(w, i, kInFlightSeen))
         add_report(make_report(
             w, i, lane, Kind::in_flight,
             "reads " + describe_at(offset + k) +
                 " while a cp.async still writes it: wait for its group (cp.async.wait_group) and then synchronise"));
-      else if (state[k] == kUnwritten && first_here(w, i, kUninitialisedSeen))
+      else if (now == kUnwritten && first_here(w, i, kUninitialisedSeen))
         add_report(
             make_report(w, i, lane, Kind::uninitialised,
                         "reads " + describe_at(offset + k) + ", which nobody wrote: initialise it or do not read it"));
@@ -235,7 +236,10 @@ void note(Warp& w, const Instruction& i, u32 lane, Shadow& shadow, u64 offset, u
     add_report(make_report(w, i, lane, Kind::in_flight,
                            "writes " + describe_at(offset) + " while a cp.async still writes it"));
   }
-  if (access != Access::read) std::memset(state, kWritten, bytes);
+  if (access != Access::read) {
+    // Atomics of several blocks meet here, on different host threads.
+    for (u32 k = 0; k < bytes; ++k) __atomic_store_n(state + k, kWritten, __ATOMIC_RELAXED);
+  }
   for (u64 g = offset / 4; g <= (offset + bytes - 1) / 4; ++g) {
     const u64 begin = std::max(offset, g * 4), end = std::min(offset + bytes, g * 4 + 4);
     const u32 of_granule = ((1u << (end - begin)) - 1) << (begin - g * 4);
