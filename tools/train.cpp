@@ -1,6 +1,7 @@
 #include <cstdio>
 #include <memory>
 
+#include "io/error.h"
 #include "io/file.h"
 #include "tools/commands.h"
 #include "tools/options.h"
@@ -20,9 +21,10 @@ struct TrainOptions {
 int run_training(const TrainOptions& options, const std::string& command) {
   FineTuneOptions run = options.run;
   run.precision = options.common.precision;
-  AID_CHECK(run.precision != train::Precision::f16,
-            "--precision f16: small gradients would be zero in training; expected bf16, which has the range of f32, or "
-            "f32");
+  if (run.precision == train::Precision::f16)
+    throw io::Error(
+        "--precision f16: small gradients would be zero in training; expected bf16, which has the range of f32, or "
+        "f32");
   train::Progress progress(options.common.progress_style());
   Stream stream(options.common.stream());
   const DType compute = train::compute_type(run.precision, stream);

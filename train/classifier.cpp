@@ -1,5 +1,6 @@
 #include "train/classifier.h"
 
+#include "io/error.h"
 #include "train/bert_classifier.h"
 
 namespace aid::train {
@@ -11,8 +12,9 @@ DType compute_type(Precision precision, const Stream& stream) {
     case Precision::bf16:
       return DType::bf16;
     case Precision::f16:
-      AID_CHECK(stream.device() == Device::cuda,
-                "--precision f16: the CPU computes in f32 or bf16; expected --device cuda, or --precision bf16");
+      if (stream.device() != Device::cuda)
+        throw io::Error(
+            "--precision f16: the CPU computes in f32 or bf16; expected --device cuda, or --precision bf16");
       return DType::f16;
     case Precision::best:
       break;
