@@ -12,7 +12,7 @@
 #include <map>
 
 #include "kernels/device/column_sums.cuh"
-#include "kernels/device/runtime.h"
+#include "kernels/device/graphs.h"
 #include "kernels/elements/activation.h"
 #include "kernels/elements/cast.h"
 #include "kernels/matrix/linear_weights.h"
@@ -125,6 +125,7 @@ struct Plan {
   Owned<cublasLtMatrixLayoutOpaque_t> a, b, d;
   cublasLtMatmulAlgo_t algorithm = {};
   size_t workspace = 0;
+  std::string text;  // for messages
 
   Plan(cublasLtContext* context, const Shape& shape)
       : description(nullptr, library().desc_destroy),
@@ -132,7 +133,8 @@ struct Plan {
                  shape.transpose_a == CUBLAS_OP_N ? shape.k : shape.m, shape.lda)),
         b(layout(shape.in, shape.transpose_b == CUBLAS_OP_N ? shape.k : shape.n,
                  shape.transpose_b == CUBLAS_OP_N ? shape.n : shape.k, shape.ldb)),
-        d(layout(shape.out, shape.m, shape.n, shape.ldd)) {
+        d(layout(shape.out, shape.m, shape.n, shape.ldd)),
+        text(text_of(shape)) {
     const Library& lt = library();
     cublasLtMatmulDesc_t made = nullptr;
     // f32 sums, and f32 products of f32: no TF32, whose ten bits the CPU does not lose either.
@@ -184,7 +186,7 @@ struct Plan {
     int found = 0;
     const cublasStatus_t status = lt.heuristic(context, description.get(), a.get(), b.get(), d.get(), d.get(),
                                                preference.get(), 1, &best, &found);
-    lt.check(found == 0 && status == CUBLAS_STATUS_SUCCESS ? CUBLAS_STATUS_NOT_SUPPORTED : status, text_of(shape));
+    lt.check(found == 0 && status == CUBLAS_STATUS_SUCCESS ? CUBLAS_STATUS_NOT_SUPPORTED : status, text);
     algorithm = best.algo;
     workspace = best.workspaceSize;
   }
@@ -199,24 +201,45 @@ class StreamState {
     context_.reset(made);
   }
 
-  void multiply(const Shape& shape, const void* a, const void* b, void* d, const void* bias) {
+  void multiply(Graphs& graphs, const Shape& shape, const void* a, const void* b, void* d, const void* bias) {
     const auto [at, added] = plans_.try_emplace(shape, nullptr);
     if (added) at->second = std::make_unique<Plan>(context_.get(), shape);
-    Plan& plan = *at->second;
-    if (shape.bias) plan.set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias);
-    if (plan.workspace > workspace_.bytes()) workspace_ = Buffer(plan.workspace, Memory::device, stream_);
-    const float one = 1, beta = shape.accumulates ? 1 : 0;
-    library().check(
-        library().matmul(context_.get(), plan.description.get(), &one, a, plan.a.get(), b, plan.b.get(), &beta, d,
-                         plan.d.get(), d, plan.d.get(), &plan.algorithm, workspace_.data(), plan.workspace, stream_),
-        text_of(shape));
+    graphs.call<&StreamState::run>(
+        Call{this, at->second.get(), a, b, d, bias, workspace(at->second->workspace), shape.accumulates ? 1 : 0});
   }
 
  private:
+  struct Call {
+    StreamState* state;
+    Plan* plan;
+    const void *a, *b;
+    void* d;
+    const void* bias;
+    void* workspace;
+    int64_t beta;
+  };
+  static void run(const Call& call) {
+    const Library& lt = library();
+    Plan& plan = *call.plan;
+    if (call.bias != nullptr) plan.set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, call.bias);
+    const float one = 1, beta = static_cast<float>(call.beta);
+    lt.check(lt.matmul(call.state->context_.get(), plan.description.get(), &one, call.a, plan.a.get(), call.b,
+                       plan.b.get(), &beta, call.d, plan.d.get(), call.d, plan.d.get(), &plan.algorithm, call.workspace,
+                       plan.workspace, call.state->stream_),
+             plan.text);
+  }
+
+  // A larger one comes beside the last one, which graphs may use. All together take less than three times the largest.
+  void* workspace(size_t bytes) {
+    const size_t last = workspaces_.empty() ? 0 : workspaces_.back().bytes();
+    if (bytes > last) workspaces_.emplace_back(std::clamp(2 * last, bytes, kMostWorkspace), Memory::device, stream_);
+    return workspaces_.empty() ? nullptr : workspaces_.back().data();
+  }
+
   CUstream_st* stream_;
   Owned<cublasLtContext> context_;
   std::map<Shape, std::unique_ptr<Plan>> plans_;
-  Buffer workspace_;
+  std::vector<Buffer> workspaces_;
 };
 
 StreamState& state_of(const Stream& s) {
@@ -235,7 +258,8 @@ struct Product {
   bool accumulates = false;
 };
 void multiply(Stream& s, const Product& p) {
-  state_of(s).multiply({.m = p.d.cols,
+  state_of(s).multiply(s.queue()->graphs(),
+                       {.m = p.d.cols,
                         .n = p.d.rows,
                         .k = p.k,
                         .transpose_a = p.transpose_a,
