@@ -28,7 +28,7 @@ std::vector<float> scores_of(const std::vector<std::filesystem::path>& files, co
 TEST(ClassifierOnGpu, BatchesOfOneShapeAreOneGraph) {
   const TemporaryFolder folder;
   io::test::put(folder / "a.txt", "la ley y el acta");
-  io::test::put(folder / "b.txt", "el contrato y la ley");
+  io::test::put(folder / "b.txt", "el acta y la ley");
   std::vector<std::filesystem::path> files;
   for (int i = 0; i < 450; ++i) files.push_back(folder / (i % 4 == 0 ? "a.txt" : "b.txt"));
   const Calls before;

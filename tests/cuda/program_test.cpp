@@ -57,7 +57,7 @@ TEST(ProgramOnGpu, TrainsEvaluatesAndPredictsAsOnTheCpu) {
     fs::rename(place.out, on_cpu);
     const Outcome run = run_checked(place.command("--epochs 2" + on("cuda", precision)));
     ASSERT_EQ(run.status, 0) << run.err;
-    EXPECT_TRUE(contains(run.err, std::string("train beto on cuda (")) && contains(run.err, precision)) << run.err;
+    EXPECT_TRUE(contains(run.err, "beto on cuda (") && contains(run.err, std::string("), ") + precision)) << run.err;
     const std::vector<double> expected = losses(on_cpu), actual = losses(place.out);
     ASSERT_GE(expected.size(), 12u);
     ASSERT_EQ(actual.size(), expected.size());
@@ -97,13 +97,17 @@ TEST(ProgramOnGpu, InfoNamesTheGpuOrSaysWhyThereIsNone) {
 
 TEST(ProgramOnGpu, OutOfMemorySaysHowMuchAndWhatToLower) {
   const Workplace place;
-  const Outcome run = run_aid(place.command("--epochs 1 --device cuda"), "", "SOFTGPU_MEMORY=2");
+  put_texts(place.train, 30);
+  const std::string command = place.command("--epochs 1 --gradient-accumulation 15" + on("cuda", "f32"));
+  const Outcome run = run_aid(command, "", "SOFTGPU_MEMORY=2");
   EXPECT_EQ(run.status, 1);
   EXPECT_TRUE(contains(run.err,
-                       "aid: out of GPU memory: 1 MiB more were asked for, 1 MiB of 2 MiB are free; lower "
+                       "aid: out of GPU memory: 1 MiB more were asked for, 0 MiB of 2 MiB are free; lower "
                        "--pass-tokens or --max-length, or end what else uses the GPU"))
       << run.err;
   EXPECT_FALSE(fs::exists(place.out));
+  const Outcome lower = run_aid(command + " --pass-tokens 48", "", "SOFTGPU_MEMORY=2");
+  EXPECT_EQ(lower.status, 0) << lower.err;
 }
 
 TEST(ProgramOnGpu, GoesOnAfterAFailureOfTheDevice) {
