@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include "kernels/device/launch.cuh"
 
@@ -234,8 +235,7 @@ void Graphs::repeat(std::span<const int32_t> shape, const std::function<void()>&
     recording_ = false;
     throw;
   }
-  if (!recording_ || recorded_->commands.empty()) return;
-  recording_ = false;
+  if (!std::exchange(recording_, false) || recorded_->commands.empty()) return;
   std::unique_ptr<Graph> graph = std::move(seen->graph);  // gone, unless all goes well
   if (graph != nullptr && recorded_->same_work(graph->now)) {
     update(*graph);

@@ -2,9 +2,6 @@
 //   yᵀ [out, rows] = W [out, in] · xᵀ [in, rows] + b        the bias runs along yᵀ's rows, as its epilogue has it
 // and of the gradients, likewise, dxᵀ = Wᵀ dyᵀ and dWᵀ += xᵀ dy. Operands whose rows do not begin on 16-byte borders
 // are copied to where they do: tensor cores need it, and the library has no other kernels for some types.
-#include <cublasLt.h>
-#include <dlfcn.h>
-
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -15,6 +12,7 @@
 #include "kernels/device/graphs.h"
 #include "kernels/elements/activation.h"
 #include "kernels/elements/cast.h"
+#include "kernels/matrix/cublaslt.h"
 #include "kernels/matrix/linear_weights.h"
 
 namespace aid::cuda {
@@ -22,73 +20,6 @@ namespace {
 
 constexpr size_t kMostWorkspace = size_t{32} << 20;  // what NVIDIA recommends for Hopper
 constexpr int64_t kBorder = 16;
-
-// libcublasLt, opened once for the process.
-struct Library {
-  void* handle = nullptr;
-  std::string file;
-  decltype(&cublasLtGetVersion) version;
-  decltype(&cublasLtGetStatusName) status_name;
-  decltype(&cublasLtCreate) create;
-  decltype(&cublasLtDestroy) destroy;
-  decltype(&cublasLtMatmulDescCreate) desc_create;
-  decltype(&cublasLtMatmulDescDestroy) desc_destroy;
-  decltype(&cublasLtMatmulDescSetAttribute) desc_set;
-  decltype(&cublasLtMatrixLayoutCreate) layout_create;
-  decltype(&cublasLtMatrixLayoutDestroy) layout_destroy;
-  decltype(&cublasLtMatmulPreferenceCreate) preference_create;
-  decltype(&cublasLtMatmulPreferenceDestroy) preference_destroy;
-  decltype(&cublasLtMatmulPreferenceSetAttribute) preference_set;
-  decltype(&cublasLtMatmulAlgoGetHeuristic) heuristic;
-  decltype(&cublasLtMatmul) matmul;
-
-  Library() {
-    std::string tried;
-    for (const char* name : {"libcublasLt.so.13", "libcublasLt.so.12"}) {
-      handle = dlopen(name, RTLD_NOW | RTLD_LOCAL);
-      if (handle != nullptr) {
-        file = name;
-        break;
-      }
-      tried += std::string(tried.empty() ? "" : "; ") + dlerror();
-    }
-    if (handle == nullptr) {
-      throw CudaError("cuBLASLt cannot be opened: " + tried +
-                      ". It comes with the CUDA toolkit (libcublas) or with pip's nvidia-cublas; put its folder into "
-                      "LD_LIBRARY_PATH, or use --device cpu");
-    }
-    find(version, "cublasLtGetVersion");
-    find(status_name, "cublasLtGetStatusName");
-    find(create, "cublasLtCreate");
-    find(destroy, "cublasLtDestroy");
-    find(desc_create, "cublasLtMatmulDescCreate");
-    find(desc_destroy, "cublasLtMatmulDescDestroy");
-    find(desc_set, "cublasLtMatmulDescSetAttribute");
-    find(layout_create, "cublasLtMatrixLayoutCreate");
-    find(layout_destroy, "cublasLtMatrixLayoutDestroy");
-    find(preference_create, "cublasLtMatmulPreferenceCreate");
-    find(preference_destroy, "cublasLtMatmulPreferenceDestroy");
-    find(preference_set, "cublasLtMatmulPreferenceSetAttribute");
-    find(heuristic, "cublasLtMatmulAlgoGetHeuristic");
-    find(matmul, "cublasLtMatmul");
-  }
-
-  template <class Function>
-  void find(Function& function, const char* name) const {
-    function = reinterpret_cast<Function>(dlsym(handle, name));
-    if (function == nullptr) throw CudaError(file + " has no " + name + "; expected cuBLASLt 12 or 13");
-  }
-
-  void check(cublasStatus_t status, const std::string& what) const {
-    if (status == CUBLAS_STATUS_SUCCESS) return;
-    throw CudaError(what + ": " + status_name(status) + " (" + file + ")");
-  }
-};
-
-const Library& library() {
-  static const Library instance;
-  return instance;
-}
 
 // An object of the library's, with the function that ends it.
 template <class Object>

@@ -5,6 +5,7 @@
 
 #include "kernels/device/runtime.h"
 #include "kernels/elements/cast.h"
+#include "kernels/update/global_norm.h"
 #include "tests/cuda/calls.h"
 
 namespace aid::test {
@@ -111,6 +112,12 @@ TEST_F(Repeat, WorkThatFailsQueuesNothing) {
   EXPECT_EQ(run(1, 4).launches, 1u);
 }
 
+TEST_F(Repeat, WorkMayQueueNothing) {
+  const int32_t shape = 1;
+  for (int i = 0; i < 3; ++i) s_.repeat({&shape, 1}, [] {});
+  EXPECT_EQ(run(2, 0), calls_of(2, 2));
+}
+
 TEST_F(Repeat, AFailingCallIsTold) {
   const auto failure = [&](const char* call) {
     softgpu::fail_call(call, 1, cudaErrorMemoryAllocation);
@@ -145,6 +152,27 @@ TEST_F(Repeat, CanBeSwitchedOff) {
     without.release();
   }
   EXPECT_EQ(Calls() - before, calls_of(0, 3));
+}
+
+// The norm's table of its vectors: copied when they are others.
+TEST_F(Repeat, TablesAreCopiedWhenTheyChange) {
+  const std::vector<float> three = {2, 2, 1}, five = {3, 4};
+  const Tensor norm(DType::f32, 1, 1, Device::cuda);
+  const CSpan of_three = s_.upload(vector(three.data(), 3)), of_five = s_.upload(vector(five.data(), 2));
+  const auto copies_of = [&](const CSpan& x, float expected) {
+    const Calls before;
+    global_norm(s_, {.norm = norm, .vectors = {&x, 1}});
+    const uint64_t copies = (Calls() - before).copies;
+    float value = 0;
+    s_.download(vector(&value, 1), norm);
+    s_.synchronize();
+    EXPECT_EQ(value, expected);
+    return copies;
+  };
+  EXPECT_EQ(copies_of(of_three, 3), 1u);
+  EXPECT_EQ(copies_of(of_three, 3), 0u);
+  EXPECT_EQ(copies_of(of_five, 5), 1u);
+  EXPECT_EQ(copies_of(of_three, 3), 1u);
 }
 
 }  // namespace
