@@ -38,6 +38,9 @@ function(aid_cpu_kernels name)
     if(target STREQUAL cpu_amx)
       set(sources ${amx_sources})
     endif()
+    if(NOT sources)
+      continue()
+    endif()
     add_library(${name}_${target} OBJECT ${sources})
     target_link_libraries(${name}_${target} PRIVATE aid_flags)
     target_compile_definitions(${name}_${target} PRIVATE AID_TARGET=${target})
@@ -67,11 +70,12 @@ function(aid_cuda_kernels name)
     $<$<AND:$<BOOL:${AID_WERROR}>,$<COMPILE_LANGUAGE:CUDA>>:-Werror=all-warnings>)
 endfunction()
 
-# aid_test(NAME LIBRARIES...): every *_test.cpp below this folder in one GoogleTest program. Suites named Shared* read
-# AID_SHARED_DIR: they carry the label `shared` and are left out where it is missing. The time limit tells a test that
-# hangs from one under a sanitizer on a busy machine.
+# aid_test(NAME LIBRARIES...): every *_test.cpp below this folder in one GoogleTest program; a *_cpu.cpp is aid_cpu_kernels'
+# business. Suites named Shared* read AID_SHARED_DIR: they carry the label `shared` and are left out where it is missing.
+# The time limit tells a test that hangs from one under a sanitizer on a busy machine.
 function(aid_test name)
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS *.cpp)
+  list(FILTER sources EXCLUDE REGEX "_cpu\\.cpp$")
   add_executable(${name} ${sources})
   target_link_libraries(${name} PRIVATE aid_flags ${ARGN} GTest::gtest_main)
   set(program ${CMAKE_BINARY_DIR}/aid)

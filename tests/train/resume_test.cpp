@@ -7,7 +7,9 @@
 
 #include <chrono>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
+#include <set>
 #include <thread>
 
 #include "io/error.h"
@@ -93,6 +95,21 @@ TEST(Resume, NeedsACheckpoint) {
   const TemporaryFolder folder;
   TinyRun tiny{.folder = folder / "run"};
   EXPECT_TRUE(contains(error_of([&] { tiny.run(true); }), "no checkpoint to resume"));
+}
+
+// An epoch has three steps.
+TEST(Resume, CheckpointsAfterEveryEpochAndEverySoManySteps) {
+  const TemporaryFolder folder;
+  for (const auto& [every, expected] : {std::pair(0, std::set{3, 6}), {2, std::set{2, 3, 4, 6}}}) {
+    TinyRun tiny{.folder = folder / std::to_string(every), .save_every = every, .keep_checkpoints = 10};
+    tiny.run();
+    std::set<int> steps;
+    for (const auto& [name, bytes] : files_of(tiny.folder)) {
+      int step = 0;
+      if (std::sscanf(name.c_str(), "checkpoint-%d/state.json", &step) == 1) steps.insert(step);
+    }
+    EXPECT_EQ(steps, expected);
+  }
 }
 
 TEST(Resume, KeepsAsManyCheckpointsAsAsked) {
@@ -182,8 +199,8 @@ TEST(Resume, KillAtAnyMoment) {
     ASSERT_LT(attempt, 500) << "the run makes no progress";
     const pid_t child = start_child();
     ASSERT_GT(child, 0);
-    // Different moments; later ones in turn, so that every run gets a little further in the end.
-    std::this_thread::sleep_for(std::chrono::microseconds(8000 + 7919 * attempt % 50000));
+    // Different moments, later ones with every attempt: however slow the machine is, a run gets further in the end.
+    std::this_thread::sleep_for(std::chrono::microseconds(8000 + 7919 * attempt % (50000 + 2000 * attempt)));
     kill(child, SIGKILL);
     int status = 0;
     waitpid(child, &status, 0);
