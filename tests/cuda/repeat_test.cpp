@@ -5,6 +5,7 @@
 
 #include "kernels/device/runtime.h"
 #include "kernels/elements/cast.h"
+#include "kernels/matrix/linear.h"
 #include "kernels/update/global_norm.h"
 #include "tests/cuda/calls.h"
 
@@ -73,6 +74,37 @@ TEST_F(Repeat, RunsWhatWasAskedForWhateverTheGraphHeld) {
   EXPECT_EQ(run(1, 2, 700), calls_of(0, 0, 0, 1));
   EXPECT_EQ(run(1, 2, 700, 3), calls_of(6, 2, 1, 1));  // more commands: captured anew
   EXPECT_EQ(run(1, 3, 700, 3), calls_of(0, 0, 0, 1));
+}
+
+// What a library put into a graph cannot be given other operands.
+TEST_F(Repeat, AProductThatMovedIsCapturedAnew) {
+  const std::vector<float> identity = {1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1};
+  const Tensor on_device(DType::f32, 4, 4, Device::cuda);
+  s_.upload(on_device.span(), matrix(identity.data(), 4, 4));
+  LinearWeights weights(4, 4, DType::f32, LinearWeights::Use::training);
+  weights.update(s_, on_device);
+  const auto graphs_of = [&](float first, int64_t behind) {
+    std::vector<float> x(8), y(8);
+    std::iota(x.begin(), x.end(), first);
+    const Calls before;
+    const int32_t shape = 1;
+    s_.repeat({&shape, 1}, [&] {
+      s_.arena().take(DType::f32, behind);
+      const CSpan there = s_.upload(matrix(x.data(), 2, 4));
+      const Span product = s_.arena().take(DType::f32, 2, 4);
+      linear_forward(s_, {.y = product, .x = there, .weights = weights});
+      s_.download(matrix(y.data(), 2, 4), product);
+      s_.release();
+    });
+    s_.synchronize();
+    EXPECT_EQ(y, x);
+    return (Calls() - before).graphs;
+  };
+  EXPECT_EQ(graphs_of(1, 1), 0u);
+  EXPECT_EQ(graphs_of(2, 1), 1u);
+  EXPECT_EQ(graphs_of(3, 1), 0u);
+  EXPECT_EQ(graphs_of(4, 1000), 1u);
+  EXPECT_EQ(graphs_of(5, 1000), 0u);
 }
 
 TEST_F(Repeat, RemembersTheLastShapes) {
