@@ -78,12 +78,14 @@ function(aid_test name)
   list(FILTER sources EXCLUDE REGEX "_cpu\\.cpp$")
   add_executable(${name} ${sources})
   target_link_libraries(${name} PRIVATE aid_flags ${ARGN} GTest::gtest_main)
-  target_compile_definitions(${name} PRIVATE AID_SOURCE_DIR="${CMAKE_SOURCE_DIR}" AID_SHARED_DIR="${AID_SHARED_DIR}"
-    AID_PROGRAM="${CMAKE_BINARY_DIR}/aid")
+  set(program ${CMAKE_BINARY_DIR}/aid)
   set(prefix)
   if(name MATCHES "_cuda_test$")
+    set(program ${CMAKE_BINARY_DIR}/softgpu/aid)
     set(prefix TEST_PREFIX cuda.)
   endif()
+  target_compile_definitions(${name} PRIVATE AID_SOURCE_DIR="${CMAKE_SOURCE_DIR}" AID_SHARED_DIR="${AID_SHARED_DIR}"
+    AID_PROGRAM="${program}")
   gtest_discover_tests(${name} ${prefix} TEST_FILTER -Shared* DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 1800)
   if(EXISTS ${AID_SHARED_DIR})
     gtest_discover_tests(${name} TEST_FILTER Shared* DISCOVERY_MODE PRE_TEST TEST_LIST ${name}_shared

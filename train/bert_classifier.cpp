@@ -157,9 +157,12 @@ class BertDocumentClassifier final : public Classifier {
       state.waiting_tokens -= tokens;
       state.waiting.pop_front();
     }
-    const CSpan logits = model_.network.forward(stream_, batch);
-    logits_.resize(static_cast<size_t>(logits.size()));
-    stream_.download(matrix(logits_.data(), logits.rows, logits.cols), logits);
+    const auto classes = static_cast<int64_t>(labels().size());
+    logits_.resize(static_cast<size_t>(batch.sequences() * classes));
+    stream_.repeat(batch.cu_seqlens, [&] {
+      const CSpan logits = model_.network.forward(stream_, batch);
+      stream_.download(matrix(logits_.data(), batch.sequences(), classes), logits);
+    });
     stream_.synchronize();
     for (size_t s = 0; s < file_of.size(); ++s) {
       Document& document = state.documents[file_of[s] - state.told];

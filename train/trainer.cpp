@@ -66,6 +66,14 @@ CSpan upload(Stream& s, const std::vector<int32_t>& values) {
   return s.upload(vector(values.data(), static_cast<int64_t>(values.size())));
 }
 
+// What Stream::repeat tells batches apart by: which work, and the lengths of texts and sequences.
+constexpr int32_t kTraining = 0, kEvaluation = 1;
+
+void append_shape(std::vector<int32_t>& shape, const TextBatch& batch) {
+  shape.insert(shape.end(), batch.first_sequence.begin(), batch.first_sequence.end());
+  shape.insert(shape.end(), batch.tokens.cu_seqlens.begin(), batch.tokens.cu_seqlens.end());
+}
+
 Schedule schedule_of(const Recipe& recipe, int64_t total_steps) {
   return {.shape = recipe.schedule,
           .warmup_steps = Schedule::warmup(recipe.warmup_steps, recipe.warmup_ratio, total_steps),
@@ -175,10 +183,19 @@ Trainer::Batches Trainer::make_batches(const Step& texts) const {
 void Trainer::run_step(const Batches& batches, const std::function<void()>& meanwhile) {
   const auto begin = std::chrono::steady_clock::now();
   const double lr = setup_.recipe.lr * schedule_.factor(state_.step);
-  compute_gradient(batches);
-  update(lr);
+  Stream& s = setup_.stream;
+  const auto count = static_cast<int64_t>(1 + batches.parts.size());
+  if (numbers_.span().cols < count) numbers_ = Tensor(DType::f32, 1, count, s.device());
+  std::vector<float> numbers(static_cast<size_t>(count));
+  std::vector<int32_t> shape = {kTraining};
+  for (const Batches::Part& part : batches.parts) append_shape(shape, part.batch);
+  s.repeat(shape, [&] {
+    compute_gradient(batches);
+    update(lr);
+    s.download(vector(numbers.data(), count), numbers_.span().col_slice(0, count));
+  });
   meanwhile();
-  const std::vector<float> numbers = to_host(numbers_);
+  s.synchronize();
   const auto norm = static_cast<double>(numbers.front());
   const double loss = std::accumulate(numbers.begin() + 1, numbers.end(), 0.0);
   require_finite("loss", loss);
@@ -204,11 +221,10 @@ void Trainer::run_step(const Batches& batches, const std::function<void()>& mean
 
 // Sums the parts' gradients in the parameters.
 void Trainer::compute_gradient(const Batches& batches) {
-  const auto parts = static_cast<int64_t>(batches.parts.size());
-  if (numbers_.span().cols != 1 + parts) numbers_ = Tensor(DType::f32, 1, 1 + parts, setup_.stream.device());
-  for (int64_t i = 0; i < parts; ++i) {
-    forward_backward(batches.parts[static_cast<size_t>(i)], batches.total_weight,
-                     numbers_.span().col_slice(1 + i, 2 + i));
+  int64_t number = 1;  // behind the norm
+  for (const Batches::Part& part : batches.parts) {
+    forward_backward(part, batches.total_weight, numbers_.span().col_slice(number, number + 1));
+    ++number;
   }
   std::vector<CSpan> gradients;
   for (const nn::Parameter& parameter : setup_.network.parameters()) {
@@ -270,14 +286,6 @@ void Trainer::forward_backward(const Batches::Part& part, float total_weight, Sp
   s.release();
 }
 
-// Waits for the device.
-std::vector<float> Trainer::to_host(CSpan values) {
-  std::vector<float> host(static_cast<size_t>(values.size()));
-  setup_.stream.download(matrix(host.data(), values.rows, values.cols), values);
-  setup_.stream.synchronize();
-  return host;
-}
-
 void Trainer::update(double lr) {
   const Recipe& recipe = setup_.recipe;
   const auto parameters = setup_.network.parameters();
@@ -313,6 +321,25 @@ void Trainer::require_finite(const char* what, double value) const {
       ". Try a lower --lr, more --warmup-ratio, --max-grad-norm 1 or --precision f32");
 }
 
+// Which are there after the stream's synchronize().
+void Trainer::compute_probabilities(const TextBatch& batch, Span host) {
+  Stream& s = setup_.stream;
+  const int64_t classes = host.cols;
+  const Span logits = s.arena().take(DType::f32, batch.tokens.sequences(), classes);
+  int64_t sequence = 0;
+  for (const nn::TokenBatch& pass : split_batch(batch.tokens, setup_.tokens_per_pass)) {
+    const Scratch scratch(s);
+    cast(s, {.y = logits.row_slice(sequence, sequence + pass.sequences()), .x = setup_.network.forward(s, pass)});
+    sequence += pass.sequences();
+  }
+  const Span text_logits = s.arena().take(DType::f32, batch.texts(), classes);
+  segment_mean_forward(s, {.y = text_logits, .x = logits, .first = upload(s, batch.first_sequence)});
+  const Span text_probabilities = s.arena().take(DType::f32, batch.texts(), classes);
+  cross_entropy(s, {.probabilities = text_probabilities, .logits = text_logits});
+  s.download(host, text_probabilities);
+  s.release();
+}
+
 bool Trainer::evaluate() {
   Stream& s = setup_.stream;
   const int64_t texts = setup_.val.texts.texts(), classes = setup_.network.config().labels;
@@ -325,20 +352,12 @@ bool Trainer::evaluate() {
     const auto part_texts =
         std::span(order).subspan(static_cast<size_t>(part.begin), static_cast<size_t>(part.end - part.begin));
     const TextBatch batch = make_batch(setup_.val.texts, part_texts, 0);
-    const Span logits = s.arena().take(DType::f32, batch.tokens.sequences(), classes);
-    int64_t sequence = 0;
-    for (const nn::TokenBatch& pass : split_batch(batch.tokens, setup_.tokens_per_pass)) {
-      const Scratch scratch(s);
-      cast(s, {.y = logits.row_slice(sequence, sequence + pass.sequences()), .x = setup_.network.forward(s, pass)});
-      sequence += pass.sequences();
-    }
-    const Span text_logits = s.arena().take(DType::f32, batch.texts(), classes);
-    segment_mean_forward(s, {.y = text_logits, .x = logits, .first = upload(s, batch.first_sequence)});
-    const Span text_probabilities = s.arena().take(DType::f32, batch.texts(), classes);
-    cross_entropy(s, {.probabilities = text_probabilities, .logits = text_logits});
-    const std::vector<float> computed = to_host(text_probabilities);
+    std::vector<float> computed(static_cast<size_t>(batch.texts() * classes));
+    std::vector<int32_t> shape = {kEvaluation};
+    append_shape(shape, batch);
+    s.repeat(shape, [&] { compute_probabilities(batch, matrix(computed.data(), batch.texts(), classes)); });
+    s.synchronize();
     probabilities.insert(probabilities.end(), computed.begin(), computed.end());
-    s.release();
     setup_.progress.update(part.end, "");
   }
   setup_.progress.end();

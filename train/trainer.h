@@ -79,8 +79,8 @@ class Trainer {
   void compute_gradient(const Batches& batches);
   void forward_backward(const Batches::Part& part, float total_weight, Span loss);
   void update(double lr);
-  std::vector<float> to_host(CSpan values);
   void require_finite(const char* what, double value) const;
+  void compute_probabilities(const TextBatch& batch, Span host);
   bool evaluate();  // false: interrupted, nothing is changed
   void judge(const Metrics& metrics);
   void save();

@@ -78,6 +78,7 @@ class Arena {
   void rewind(const Mark& mark);
   // Forgets everything; several blocks are merged into one of their total size, so that a steady state has one block.
   void release();
+  bool in_one_block() const { return blocks_.size() <= 1; }
 
   size_t high_water_bytes() const { return high_water_; }
 

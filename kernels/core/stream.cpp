@@ -19,7 +19,7 @@ int available_cores() {
 Stream::Stream(const Options& options)
     : options_(options),
       team_(options.threads > 0 ? options.threads : available_cores()),
-      queue_(options.target == Target::cuda ? std::make_unique<cuda::Queue>() : nullptr),
+      queue_(options.target == Target::cuda ? std::make_unique<cuda::Queue>(options.graphs) : nullptr),
       arena_(memory_of(device_of(options.target)), queue_ ? queue_->stream() : nullptr) {
   AID_CHECK(options.threads >= 0, "threads: ", options.threads, "; expected 0 (all cores) or more");
   AID_CHECK(supported(options.target), "this processor cannot run target ", name_of(options.target));
@@ -28,6 +28,7 @@ Stream::Stream(const Options& options)
 Stream::~Stream() = default;
 
 void Stream::release() {
+  if (queue_ && !arena_.in_one_block()) queue_->flush();  // merging frees blocks
   arena_.release();
   if (queue_) queue_->release();
 }
@@ -68,6 +69,14 @@ void Stream::download(Span host, CSpan from) {
 
 void Stream::synchronize() {
   if (queue_) queue_->synchronize();
+}
+
+void Stream::repeat(std::span<const int32_t> shape, const std::function<void()>& work) {
+  if (queue_ && profiler_ == nullptr) {
+    queue_->repeat(shape, work);
+  } else {
+    work();
+  }
 }
 
 }  // namespace aid

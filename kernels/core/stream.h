@@ -3,7 +3,9 @@
 // work is queued, in order, and has finished after synchronize().
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <span>
 
 #include "kernels/core/buffer.h"
 #include "kernels/core/profile.h"
@@ -24,6 +26,8 @@ class Stream {
     // Same bits for any number of threads, not only for the same number. Ops of our own always split sums the same way;
     // this concerns the matrix library, which may split a long sum by threads.
     bool deterministic = false;
+    // repeat() gives a GPU what comes again as one CUDA graph: the same bits, in fewer calls.
+    bool graphs = true;
   };
   Stream() : Stream(Options{}) {}
   // Throws CudaError (kernels/device/runtime.h) when the target is cuda and there is no device, or no CUDA in this
@@ -49,6 +53,11 @@ class Stream {
   void download(Span host, CSpan from);
   // Waits for everything that was queued.
   void synchronize();
+  // Runs `work`, which queues ops, uploads and downloads, waits for nothing and frees no memory of the device. `shape`
+  // is what decides which ops those are and how large, such as the lengths of a batch's texts. A GPU is given work of a
+  // shape that was seen not long before as one CUDA graph, when `work` returns (kernels/device/graphs.h); any other
+  // work, and all of it while there is a profiler, is queued as it comes. The bits are the same.
+  void repeat(std::span<const int32_t> shape, const std::function<void()>& work);
 
   // The GPU's queue; null on the CPU.
   cuda::Queue* queue() const { return queue_.get(); }

@@ -4,11 +4,11 @@
 #include <cuda_runtime.h>
 
 #include <memory>
+#include <span>
 #include <type_traits>
-#include <vector>
 
 #include "kernels/core/stream.h"
-#include "kernels/device/runtime.h"
+#include "kernels/device/graphs.h"
 
 namespace aid::cuda {
 
@@ -19,37 +19,27 @@ struct LaunchShape {
 
 inline constexpr int kWarp = 32;
 
-// Throws CudaError that names the kernel, its shape and what CUDA said.
-[[noreturn]] void launch_failed(const void* kernel, const LaunchShape& shape, cudaError_t error);
-
-// Queues the kernel. A grid without blocks is no work. The kernel's own errors show at the next synchronisation.
+// Queues the kernel, or throws CudaError that names it, its shape and what CUDA said. A grid without blocks is no work.
+// The kernel's own errors show at the next synchronisation.
 template <class... Parameters>
 void launch(const Stream& s, void (*kernel)(Parameters...), const LaunchShape& shape,
-            const std::type_identity_t<Parameters>&... arguments) {
+            std::type_identity_t<Parameters>... arguments) {
   if (shape.grid.x == 0 || shape.grid.y == 0 || shape.grid.z == 0) return;
-  constexpr size_t kWithoutAsking = 48 << 10;
-  const void* const function = reinterpret_cast<const void*>(kernel);
-  if (shape.shared > kWithoutAsking) {
-    const cudaError_t error =
-        cudaFuncSetAttribute(function, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shape.shared));
-    if (error != cudaSuccess) launch_failed(function, shape, error);
-  }
-  void* pointers[] = {const_cast<void*>(static_cast<const void*>(std::addressof(arguments)))...};
-  const cudaError_t error =
-      cudaLaunchKernel(function, shape.grid, shape.block, pointers, shape.shared, s.queue()->stream());
-  if (error != cudaSuccess) launch_failed(function, shape, error);
+  (__builtin_clear_padding(std::addressof(arguments)), ...);  // graphs compare arguments byte by byte
+  const Argument list[] = {{std::addressof(arguments), sizeof(Parameters)}...};
+  s.queue()->graphs().kernel(reinterpret_cast<const void*>(kernel), shape, list);
 }
 
 // How many blocks (or rows, or chunks) of `size` cover n.
 constexpr unsigned blocks_for(int64_t n, int64_t size) { return static_cast<unsigned>((n + size - 1) / size); }
 
-// A table that a kernel reads, in the arena.
+// A table that a kernel reads, on the device. It stays there: only a table other than the last one of this name is
+// copied.
 template <class T>
-const T* upload_table(Stream& s, const T* table, size_t count) {
+const T* kept_table(const Stream& s, const char* name, std::span<const T> table) {
   static_assert(std::is_trivially_copyable_v<T>);
-  if (count == 0) return nullptr;
-  const auto* bytes = reinterpret_cast<const int8_t*>(table);
-  return static_cast<const T*>(s.upload(vector(bytes, static_cast<int64_t>(count * sizeof(T)))).data);
+  if (table.empty()) return nullptr;
+  return static_cast<const T*>(s.queue()->keep(name, table.data(), table.size_bytes()));
 }
 
 }  // namespace aid::cuda

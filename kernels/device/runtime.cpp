@@ -1,10 +1,13 @@
 #include "kernels/device/runtime.h"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
 #ifdef AID_CUDA
 #include <cuda_runtime_api.h>
+
+#include "kernels/device/graphs.h"
 #endif
 
 namespace aid::cuda {
@@ -15,6 +18,8 @@ namespace {
 
 // A copy of more than this goes around the staging memory, which should not grow to a model's size.
 constexpr size_t kMostStaged = size_t{1} << 20;
+// Staging memory beyond which the host waits for the device after all: for loops that never ask for a result.
+constexpr size_t kMostUnread = size_t{64} << 20;
 
 void check(cudaError_t error, const char* call) {
   if (error == cudaSuccess) return;
@@ -22,7 +27,9 @@ void check(cudaError_t error, const char* call) {
   throw CudaError(std::string(call) + ": " + cudaGetErrorString(error) + " (" + cudaGetErrorName(error) + ")");
 }
 
-std::string megabytes(size_t bytes) { return std::to_string((bytes + (size_t{1} << 19)) >> 20) + " MiB"; }
+constexpr size_t kMegabyte = size_t{1} << 20;
+
+std::string megabytes(size_t bytes) { return std::to_string(bytes / kMegabyte) + " MiB"; }
 
 }  // namespace
 
@@ -58,7 +65,7 @@ void* allocate(size_t bytes, CUstream_st* stream) {
     (void)cudaGetLastError();
     size_t free = 0, total = 0;
     const bool known = cudaMemGetInfo(&free, &total) == cudaSuccess;
-    throw CudaError("out of GPU memory: " + megabytes(bytes) + " more were asked for" +
+    throw CudaError("out of GPU memory: " + megabytes(bytes + kMegabyte - 1) + " more were asked for" +
                     (known ? ", " + megabytes(free) + " of " + megabytes(total) + " are free" : "") +
                     "; lower --pass-tokens or --max-length, or end what else uses the GPU");
   }
@@ -90,59 +97,98 @@ void* allocate_pinned(size_t bytes) {
 
 void release_pinned(void* data) noexcept { (void)cudaFreeHost(data); }
 
-Queue::Queue() {
+Queue::Queue(bool graphs) {
   if (const std::string why = unavailable(); !why.empty()) throw CudaError(why + "; --device cpu works without one");
   check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
-  for (Staging& staging : staging_) {
-    check(cudaEventCreateWithFlags(&staging.read, cudaEventDisableTiming), "cudaEventCreateWithFlags");
-  }
+  graphs_ = std::make_shared<Graphs>(stream_, graphs);
 }
 
 Queue::~Queue() {
   // The device may still read the staging memory, which is freed next.
   (void)cudaStreamSynchronize(stream_);
+  graphs_.reset();
   matrix_library_.reset();
-  for (Staging& staging : staging_) (void)cudaEventDestroy(staging.read);
+  kept_.clear();
   (void)cudaStreamDestroy(stream_);
+}
+
+Span Queue::stage(size_t bytes) {
+  read_ = false;
+  return staging_.take(DType::i8, static_cast<int64_t>(bytes));
+}
+
+void Queue::recycle() {
+  if (given_back_ && read_) staging_.release();
 }
 
 const void* Queue::upload(void* to, const void* host, size_t bytes) {
   if (bytes > kMostStaged) {
     // Of pageable memory the call returns only when the driver has copied it.
+    flush();
     check(cudaMemcpyAsync(to, host, bytes, cudaMemcpyHostToDevice, stream_), "cudaMemcpyAsync to the device");
     return nullptr;
   }
-  const Span staged = staging_[current_].memory.take(DType::i8, static_cast<int64_t>(bytes));
+  const Span staged = stage(bytes);
+  given_back_ = false;
   std::memcpy(staged.data, host, bytes);
-  check(cudaMemcpyAsync(to, staged.data, bytes, cudaMemcpyHostToDevice, stream_), "cudaMemcpyAsync to the device");
+  graphs_->copy(to, staged.data, bytes);
   return staged.data;
 }
 
 void Queue::download(void* host, const void* from, size_t bytes) {
   if (bytes > kMostStaged) {
+    flush();
     check(cudaMemcpyAsync(host, from, bytes, cudaMemcpyDeviceToHost, stream_), "cudaMemcpyAsync to the host");
     return;
   }
-  const Span staged = staging_[current_].memory.take(DType::i8, static_cast<int64_t>(bytes));
-  check(cudaMemcpyAsync(staged.data, from, bytes, cudaMemcpyDeviceToHost, stream_), "cudaMemcpyAsync to the host");
+  const Span staged = stage(bytes);
+  graphs_->copy(staged.data, from, bytes);
   downloads_.push_back({host, staged.data, bytes});
 }
 
 void Queue::synchronize() {
+  const std::vector<Download> downloads = std::exchange(downloads_, {});
+  flush();
   check(cudaStreamSynchronize(stream_), "cudaStreamSynchronize");
-  for (const Download& download : downloads_) std::memcpy(download.host, download.staged, download.bytes);
-  downloads_.clear();
+  for (const Download& download : downloads) std::memcpy(download.host, download.staged, download.bytes);
+  read_ = true;
+  recycle();
 }
 
 void Queue::release() {
-  // A staged download would be overwritten.
-  if (!downloads_.empty()) synchronize();
-  check(cudaEventRecord(staging_[current_].read, stream_), "cudaEventRecord");
-  current_ = 1 - current_;
-  Staging& next = staging_[current_];
-  check(cudaEventSynchronize(next.read), "cudaEventSynchronize");
-  next.memory.release();
+  given_back_ = true;
+  if (!read_ && staging_.mark().total > kMostUnread) {
+    synchronize();
+  } else {
+    recycle();
+  }
 }
+
+const void* Queue::keep(const char* name, const void* host, size_t bytes) {
+  Kept& kept = kept_[name];
+  const auto* data = static_cast<const std::byte*>(host);
+  if (std::ranges::equal(kept.host, std::span(data, bytes))) return kept.memory.data();
+  kept.host.clear();
+  flush();
+  if (bytes > kept.memory.bytes()) kept.memory = Buffer(bytes, Memory::device, stream_);
+  const bool given_back = given_back_;
+  upload(kept.memory.data(), host, bytes);
+  given_back_ = given_back;  // nobody reads that copy
+  kept.host.assign(data, data + bytes);
+  return kept.memory.data();
+}
+
+void Queue::repeat(std::span<const int32_t> shape, const std::function<void()>& work) {
+  const size_t downloads = downloads_.size();
+  try {
+    graphs_->repeat(shape, work);
+  } catch (...) {
+    downloads_.resize(downloads);  // what the others were to be copied to goes away with `work`
+    throw;
+  }
+}
+
+void Queue::flush() { graphs_->flush(); }
 
 #else
 
@@ -163,12 +209,14 @@ void copy(void*, const void*, size_t) { refuse(); }
 void* allocate_pinned(size_t) { refuse(); }
 void release_pinned(void*) noexcept {}
 
-Queue::Queue() { refuse(); }
+Queue::Queue(bool) { refuse(); }
 Queue::~Queue() = default;
 const void* Queue::upload(void*, const void*, size_t) { refuse(); }
 void Queue::download(void*, const void*, size_t) { refuse(); }
 void Queue::synchronize() { refuse(); }
 void Queue::release() { refuse(); }
+void Queue::repeat(std::span<const int32_t>, const std::function<void()>&) { refuse(); }
+void Queue::flush() { refuse(); }
 
 #endif
 

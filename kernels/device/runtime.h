@@ -2,7 +2,10 @@
 // program that is built without the toolkit has these functions too, and they say so (unavailable()) or throw.
 #pragma once
 
+#include <functional>
+#include <map>
 #include <memory>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -10,7 +13,6 @@
 #include "kernels/core/buffer.h"
 
 struct CUstream_st;  // cudaStream_t is a pointer to it
-struct CUevent_st;
 
 namespace aid {
 
@@ -39,44 +41,65 @@ void copy(void* to, const void* from, size_t bytes);
 void* allocate_pinned(size_t bytes);
 void release_pinned(void* data) noexcept;
 
+class Graphs;
+
 // A CUDA stream with the pinned memory that its copies go through.
 class Queue {
  public:
-  Queue();
+  // graphs: repeat() makes CUDA graphs of what comes again.
+  explicit Queue(bool graphs);
   ~Queue();
   Queue(const Queue&) = delete;
   Queue& operator=(const Queue&) = delete;
 
   CUstream_st* stream() const { return stream_; }
+  // What kernels and libraries' calls are queued through (kernels/device/graphs.h).
+  Graphs& graphs() { return *graphs_; }
 
-  // Queues a copy to the device. Returns the host's copy of the data, which stays until the release() after next; null
-  // for large data (more than 1 MiB), of which there is none.
+  // Queues a copy to the device. Returns the host's copy of the data, which stays until release(); null for large data
+  // (more than 1 MiB), of which there is none.
   const void* upload(void* to, const void* host, size_t bytes);
   // Queues a copy to the host, which has it after synchronize().
   void download(void* host, const void* from, size_t bytes);
   void synchronize();
-  // The arena's memory is given back: what was uploaded for it may be overwritten once the device has read it.
+  // The batch is over: what upload() returned may be overwritten once the device has read it.
   void release();
+
+  // The data on the device, for as long as they do not change: they are copied when they are others than at the last
+  // call with this name.
+  const void* keep(const char* name, const void* host, size_t bytes);
+
+  // Stream::repeat.
+  void repeat(std::span<const int32_t> shape, const std::function<void()>& work);
+  // Queues what repeat() has held back so far; the rest of its work is queued at once. Before memory is freed that the
+  // device still works on.
+  void flush();
 
   // State of a library that belongs to this stream, made by its first use (kernels/matrix/linear_lib.cpp).
   std::shared_ptr<void>& matrix_library() { return matrix_library_; }
 
  private:
-  // Two that take turns: one is filled for the next batch while the device still reads the other.
-  struct Staging {
-    Arena memory{Memory::pinned};
-    CUevent_st* read = nullptr;  // the device has passed the copies that were made from it
-  };
   struct Download {
     void* host;
     const void* staged;
     size_t bytes;
   };
+  struct Kept {
+    std::vector<std::byte> host;
+    Buffer memory;
+  };
+
+  Span stage(size_t bytes);
+  void recycle();
 
   CUstream_st* stream_ = nullptr;
-  Staging staging_[2];
-  int current_ = 0;
+  std::shared_ptr<Graphs> graphs_;  // shared: a program without CUDA does not know how it ends
+  // It grows until the batches that used it are over and the device has read it, in whichever order that happens: a
+  // wait that comes for another reason is enough, and nobody waits for the staging memory itself.
+  Arena staging_{Memory::pinned};
+  bool given_back_ = true, read_ = true;  // all of it
   std::vector<Download> downloads_;
+  std::map<std::string, Kept> kept_;
   std::shared_ptr<void> matrix_library_;
 };
 

@@ -25,7 +25,8 @@ TokenGroups group_by_row(Stream& s, const CSpan& ids, int64_t rows) {
   for (int64_t token = 0; token < tokens; ++token) {
     order[next[static_cast<size_t>(id[token])]++] = static_cast<int32_t>(token);
   }
-  const CSpan uploaded = s.upload(vector(std::as_const(groups).data(), 2 * tokens + count + 1));
+  // All of it, however many groups there are: batches of one shape take as much of the arena.
+  const CSpan uploaded = s.upload(vector(std::as_const(groups).data(), 3 * tokens + 1));
   return {.count = count,
           .row = uploaded.col_slice(0, count),
           .first = uploaded.col_slice(2 * tokens, 2 * tokens + count + 1),

@@ -2,9 +2,6 @@
 //   yᵀ [out, rows] = W [out, in] · xᵀ [in, rows] + b        the bias runs along yᵀ's rows, as its epilogue has it
 // and of the gradients, likewise, dxᵀ = Wᵀ dyᵀ and dWᵀ += xᵀ dy. Operands whose rows do not begin on 16-byte borders
 // are copied to where they do: tensor cores need it, and the library has no other kernels for some types.
-#include <cublasLt.h>
-#include <dlfcn.h>
-
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -12,9 +9,10 @@
 #include <map>
 
 #include "kernels/device/column_sums.cuh"
-#include "kernels/device/runtime.h"
+#include "kernels/device/graphs.h"
 #include "kernels/elements/activation.h"
 #include "kernels/elements/cast.h"
+#include "kernels/matrix/cublaslt.h"
 #include "kernels/matrix/linear_weights.h"
 
 namespace aid::cuda {
@@ -22,73 +20,6 @@ namespace {
 
 constexpr size_t kMostWorkspace = size_t{32} << 20;  // what NVIDIA recommends for Hopper
 constexpr int64_t kBorder = 16;
-
-// libcublasLt, opened once for the process.
-struct Library {
-  void* handle = nullptr;
-  std::string file;
-  decltype(&cublasLtGetVersion) version;
-  decltype(&cublasLtGetStatusName) status_name;
-  decltype(&cublasLtCreate) create;
-  decltype(&cublasLtDestroy) destroy;
-  decltype(&cublasLtMatmulDescCreate) desc_create;
-  decltype(&cublasLtMatmulDescDestroy) desc_destroy;
-  decltype(&cublasLtMatmulDescSetAttribute) desc_set;
-  decltype(&cublasLtMatrixLayoutCreate) layout_create;
-  decltype(&cublasLtMatrixLayoutDestroy) layout_destroy;
-  decltype(&cublasLtMatmulPreferenceCreate) preference_create;
-  decltype(&cublasLtMatmulPreferenceDestroy) preference_destroy;
-  decltype(&cublasLtMatmulPreferenceSetAttribute) preference_set;
-  decltype(&cublasLtMatmulAlgoGetHeuristic) heuristic;
-  decltype(&cublasLtMatmul) matmul;
-
-  Library() {
-    std::string tried;
-    for (const char* name : {"libcublasLt.so.13", "libcublasLt.so.12"}) {
-      handle = dlopen(name, RTLD_NOW | RTLD_LOCAL);
-      if (handle != nullptr) {
-        file = name;
-        break;
-      }
-      tried += std::string(tried.empty() ? "" : "; ") + dlerror();
-    }
-    if (handle == nullptr) {
-      throw CudaError("cuBLASLt cannot be opened: " + tried +
-                      ". It comes with the CUDA toolkit (libcublas) or with pip's nvidia-cublas; put its folder into "
-                      "LD_LIBRARY_PATH, or use --device cpu");
-    }
-    find(version, "cublasLtGetVersion");
-    find(status_name, "cublasLtGetStatusName");
-    find(create, "cublasLtCreate");
-    find(destroy, "cublasLtDestroy");
-    find(desc_create, "cublasLtMatmulDescCreate");
-    find(desc_destroy, "cublasLtMatmulDescDestroy");
-    find(desc_set, "cublasLtMatmulDescSetAttribute");
-    find(layout_create, "cublasLtMatrixLayoutCreate");
-    find(layout_destroy, "cublasLtMatrixLayoutDestroy");
-    find(preference_create, "cublasLtMatmulPreferenceCreate");
-    find(preference_destroy, "cublasLtMatmulPreferenceDestroy");
-    find(preference_set, "cublasLtMatmulPreferenceSetAttribute");
-    find(heuristic, "cublasLtMatmulAlgoGetHeuristic");
-    find(matmul, "cublasLtMatmul");
-  }
-
-  template <class Function>
-  void find(Function& function, const char* name) const {
-    function = reinterpret_cast<Function>(dlsym(handle, name));
-    if (function == nullptr) throw CudaError(file + " has no " + name + "; expected cuBLASLt 12 or 13");
-  }
-
-  void check(cublasStatus_t status, const std::string& what) const {
-    if (status == CUBLAS_STATUS_SUCCESS) return;
-    throw CudaError(what + ": " + status_name(status) + " (" + file + ")");
-  }
-};
-
-const Library& library() {
-  static const Library instance;
-  return instance;
-}
 
 // An object of the library's, with the function that ends it.
 template <class Object>
@@ -127,6 +58,7 @@ struct Plan {
   Owned<cublasLtMatrixLayoutOpaque_t> a, b, d;
   cublasLtMatmulAlgo_t algorithm = {};
   size_t workspace = 0;
+  std::string text;  // for messages
 
   Plan(cublasLtContext* context, const Shape& shape)
       : description(nullptr, library().desc_destroy),
@@ -134,7 +66,8 @@ struct Plan {
                  shape.transpose_a == CUBLAS_OP_N ? shape.k : shape.m, shape.lda)),
         b(layout(shape.in, shape.transpose_b == CUBLAS_OP_N ? shape.k : shape.n,
                  shape.transpose_b == CUBLAS_OP_N ? shape.n : shape.k, shape.ldb)),
-        d(layout(shape.out, shape.m, shape.n, shape.ldd)) {
+        d(layout(shape.out, shape.m, shape.n, shape.ldd)),
+        text(text_of(shape)) {
     const Library& lt = library();
     cublasLtMatmulDesc_t made = nullptr;
     // f32 sums, and f32 products of f32: no TF32, whose ten bits the CPU does not lose either.
@@ -186,7 +119,7 @@ struct Plan {
     int found = 0;
     const cublasStatus_t status = lt.heuristic(context, description.get(), a.get(), b.get(), d.get(), d.get(),
                                                preference.get(), 1, &best, &found);
-    lt.check(found == 0 && status == CUBLAS_STATUS_SUCCESS ? CUBLAS_STATUS_NOT_SUPPORTED : status, text_of(shape));
+    lt.check(found == 0 && status == CUBLAS_STATUS_SUCCESS ? CUBLAS_STATUS_NOT_SUPPORTED : status, text);
     algorithm = best.algo;
     workspace = best.workspaceSize;
   }
@@ -201,24 +134,45 @@ class StreamState {
     context_.reset(made);
   }
 
-  void multiply(const Shape& shape, const void* a, const void* b, void* d, const void* bias) {
+  void multiply(Graphs& graphs, const Shape& shape, const void* a, const void* b, void* d, const void* bias) {
     const auto [at, added] = plans_.try_emplace(shape, nullptr);
     if (added) at->second = std::make_unique<Plan>(context_.get(), shape);
-    Plan& plan = *at->second;
-    if (shape.bias) plan.set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias);
-    if (plan.workspace > workspace_.bytes()) workspace_ = Buffer(plan.workspace, Memory::device, stream_);
-    const float one = 1, beta = shape.accumulates ? 1 : 0;
-    library().check(
-        library().matmul(context_.get(), plan.description.get(), &one, a, plan.a.get(), b, plan.b.get(), &beta, d,
-                         plan.d.get(), d, plan.d.get(), &plan.algorithm, workspace_.data(), plan.workspace, stream_),
-        text_of(shape));
+    graphs.call<&StreamState::run>(
+        Call{this, at->second.get(), a, b, d, bias, workspace(at->second->workspace), shape.accumulates ? 1 : 0});
   }
 
  private:
+  struct Call {
+    StreamState* state;
+    Plan* plan;
+    const void *a, *b;
+    void* d;
+    const void* bias;
+    void* workspace;
+    int64_t beta;
+  };
+  static void run(const Call& call) {
+    const Library& lt = library();
+    Plan& plan = *call.plan;
+    if (call.bias != nullptr) plan.set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, call.bias);
+    const float one = 1, beta = static_cast<float>(call.beta);
+    lt.check(lt.matmul(call.state->context_.get(), plan.description.get(), &one, call.a, plan.a.get(), call.b,
+                       plan.b.get(), &beta, call.d, plan.d.get(), call.d, plan.d.get(), &plan.algorithm, call.workspace,
+                       plan.workspace, call.state->stream_),
+             plan.text);
+  }
+
+  // A larger one comes beside the last one, which graphs may use. All together take less than three times the largest.
+  void* workspace(size_t bytes) {
+    const size_t last = workspaces_.empty() ? 0 : workspaces_.back().bytes();
+    if (bytes > last) workspaces_.emplace_back(std::clamp(2 * last, bytes, kMostWorkspace), Memory::device, stream_);
+    return workspaces_.empty() ? nullptr : workspaces_.back().data();
+  }
+
   CUstream_st* stream_;
   Owned<cublasLtContext> context_;
   std::map<Shape, std::unique_ptr<Plan>> plans_;
-  Buffer workspace_;
+  std::vector<Buffer> workspaces_;
 };
 
 StreamState& state_of(const Stream& s) {
@@ -237,7 +191,8 @@ struct Product {
   bool accumulates = false;
 };
 void multiply(Stream& s, const Product& p) {
-  state_of(s).multiply({.m = p.d.cols,
+  state_of(s).multiply(s.queue()->graphs(),
+                       {.m = p.d.cols,
                         .n = p.d.rows,
                         .k = p.k,
                         .transpose_a = p.transpose_a,

@@ -41,7 +41,8 @@ void adamw(Stream& s, const AdamW& a) {
   const double correction2 = 1 - std::pow(a.beta2, static_cast<double>(a.step));
   select(s, cpu_avx2::adamw, cpu_avx512::adamw, cpu_avx512_bf16::adamw, AID_CUDA_KERNEL(adamw))(
       s, a,
-      {.beta1 = static_cast<float>(a.beta1),
+      {.lr = a.lr,
+       .beta1 = static_cast<float>(a.beta1),
        .beta2 = static_cast<float>(a.beta2),
        .one_minus_beta1 = static_cast<float>(1 - a.beta1),
        .one_minus_beta2 = static_cast<float>(1 - a.beta2),

@@ -19,12 +19,12 @@ struct TensorEntry {
   float *parameter, *gradient, *m, *v;
   int64_t size;
   int first_block;
-  float decay;
-  bool aligned;
+  float weight_decay;
+  int64_t aligned;  // 0 or 1; as wide as this so that entries, which are compared byte by byte, have no gaps
 };
 
 template <int N>
-__device__ void update(const AdamWStep& a, const TensorEntry& t, int64_t i, float gradient_scale) {
+__device__ void update(const AdamWStep& a, const TensorEntry& t, int64_t i, float decay, float gradient_scale) {
   float p[N], g[N], m[N], v[N];
   load(t.parameter + i, p);
   load(t.gradient + i, g);
@@ -36,7 +36,7 @@ __device__ void update(const AdamWStep& a, const TensorEntry& t, int64_t i, floa
     m[k] = a.beta1 * m[k] + a.one_minus_beta1 * g[k];
     v[k] = a.beta2 * v[k] + a.one_minus_beta2 * (g[k] * g[k]);
     const float denominator = sqrtf(v[k]) * a.inverse_root_correction2 + a.eps;
-    p[k] = t.decay * p[k] - a.step_size * m[k] / denominator;
+    p[k] = decay * p[k] - a.step_size * m[k] / denominator;
     g[k] = 0;
   }
   store(p, t.parameter + i);
@@ -54,15 +54,16 @@ __global__ void __launch_bounds__(kBlock)
     (static_cast<int>(blockIdx.x) < tensors[middle].first_block ? high : low) = middle;
   }
   const TensorEntry t = tensors[low];
+  const float decay = decay_factor(a.lr, t.weight_decay);
   const float scale = norm == nullptr ? 1.0f : clipping_scale(*norm, a.max_norm);
   const int64_t begin = (blockIdx.x - t.first_block) * kElementsOfBlock;
   const int64_t end = begin + kElementsOfBlock < t.size ? begin + kElementsOfBlock : t.size;
   int64_t rest = begin;
   if (t.aligned) {
     rest = begin + (end - begin) / 4 * 4;
-    for (int64_t i = begin + 4 * threadIdx.x; i < rest; i += 4 * kBlock) update<4>(a, t, i, scale);
+    for (int64_t i = begin + 4 * threadIdx.x; i < rest; i += 4 * kBlock) update<4>(a, t, i, decay, scale);
   }
-  for (int64_t i = rest + threadIdx.x; i < end; i += kBlock) update<1>(a, t, i, scale);
+  for (int64_t i = rest + threadIdx.x; i < end; i += kBlock) update<1>(a, t, i, decay, scale);
 }
 
 }  // namespace
@@ -79,14 +80,12 @@ void adamw(Stream& s, const AdamW& a, const AdamWStep& step) {
                      .v = t.v.as<float>(),
                      .size = size,
                      .first_block = static_cast<int>(blocks),
-                     .decay = decay_factor(a.lr, t.weight_decay),
+                     .weight_decay = t.weight_decay,
                      .aligned = vectors_fit(4, t.parameter, t.gradient, t.m, t.v)});
     blocks += blocks_for(size, kElementsOfBlock);
   }
-  const Scratch scratch(s);
-  const TensorEntry* const uploaded = upload_table(s, table.data(), table.size());
-  launch(s, adamw_kernel, {.grid = blocks, .block = kBlock}, step, uploaded, static_cast<int>(table.size()),
-         static_cast<const float*>(a.norm.data));
+  launch(s, adamw_kernel, {.grid = blocks, .block = kBlock}, step, kept_table<TensorEntry>(s, "adamw", table),
+         static_cast<int>(table.size()), static_cast<const float*>(a.norm.data));
 }
 
 }  // namespace aid::cuda

@@ -47,7 +47,7 @@ void adamw(Stream& s, const AdamW& a, const AdamWStep& step) {
                     .m = row_of<float>(t.m, 0) + first,
                     .v = row_of<float>(t.v, 0) + first,
                     .size = last - first,
-                    .decay = decay_factor(a.lr, t.weight_decay),
+                    .decay = decay_factor(step.lr, t.weight_decay),
                     .gradient_scale = scale});
     }
   });

@@ -6,6 +6,7 @@
 namespace aid {
 
 struct AdamWStep {
+  double lr;
   float beta1, beta2, one_minus_beta1, one_minus_beta2, eps;
   float step_size;                 // lr / (1 - beta1^t)
   float inverse_root_correction2;  // 1 / sqrt(1 - beta2^t)

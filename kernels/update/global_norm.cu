@@ -41,9 +41,9 @@ __global__ void __launch_bounds__(kBlock) norm_kernel(float* norm, const float* 
 void global_norm(Stream& s, Span norm, std::span<const NormChunk> chunks) {
   const Scratch scratch(s);
   const auto count = static_cast<int64_t>(chunks.size());
-  const NormChunk* const table = upload_table(s, chunks.data(), chunks.size());
   float* const sums = static_cast<float*>(s.arena().take(DType::f32, count).data);
-  launch(s, sum_of_squares_kernel, {.grid = static_cast<unsigned>(count), .block = kBlock}, table, sums);
+  launch(s, sum_of_squares_kernel, {.grid = static_cast<unsigned>(count), .block = kBlock},
+         kept_table(s, "global_norm", chunks), sums);
   launch(s, norm_kernel, {.grid = 1, .block = kBlock}, static_cast<float*>(norm.data), sums, count);
 }
 

@@ -23,11 +23,12 @@ struct Outcome {
   std::string out, err;
 };
 
-// arguments: as in a shell. stdout_to: where stdout goes instead of into Outcome::out.
-inline Outcome run_aid(const std::string& arguments, const std::string& stdout_to = "") {
+// arguments: as in a shell. stdout_to: where stdout goes instead of into Outcome::out. environment: "NAME=VALUE ...".
+inline Outcome run_aid(const std::string& arguments, const std::string& stdout_to = "",
+                       const std::string& environment = "") {
   const TemporaryFolder folder;
   const std::string out = stdout_to.empty() ? (folder / "out").string() : stdout_to, err = (folder / "err").string();
-  const std::string command = AID_PROGRAM " " + arguments + " >'" + out + "' 2>'" + err + "'";
+  const std::string command = environment + " " AID_PROGRAM " " + arguments + " >'" + out + "' 2>'" + err + "'";
   const int status = std::system(command.c_str());
   return {.status = WIFEXITED(status) ? WEXITSTATUS(status) : -1,
           .out = stdout_to.empty() ? io::read_text(out) : "",

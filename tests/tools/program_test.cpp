@@ -311,5 +311,10 @@ TEST(Info, SaysWhatThereIs) {
   }
 }
 
+TEST(Info, SaysInOneLineWhyThereIsNoGpu) {
+  if (cuda::unavailable().empty()) GTEST_SKIP() << "this machine has a GPU";
+  EXPECT_TRUE(contains(run_aid("info").out, "\ndevice             cpu (" + cuda::unavailable() + ")\n"));
+}
+
 }  // namespace
 }  // namespace aid::tools::test

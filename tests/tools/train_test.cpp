@@ -14,37 +14,13 @@
 #include <thread>
 
 #include "io/safetensors.h"
-#include "tests/tools/program.h"
+#include "tests/tools/workplace.h"
 
 namespace aid::tools::test {
 namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
-
-void put_texts(const fs::path& folder, int texts) {
-  for (int i = 0; i < texts; ++i) {
-    const std::string name = std::to_string(i) + ".txt";
-    put(folder / "contrato" / name, "el contrato de la norma " + std::string(static_cast<size_t>(i), 'a'));
-    put(folder / "ley" / name, "la ley y el acta de la ley " + std::to_string(i));
-  }
-}
-
-// Training and validation folders, and the command over them.
-struct Workplace {
-  TemporaryFolder folder;
-  fs::path train = folder / "data_v7/text_dataset/train", val = folder / "data_v7/text_dataset/val",
-           out = folder / "out";
-
-  Workplace() {
-    put_texts(train, 12);
-    put_texts(val, 4);
-  }
-  std::string command(const std::string& more = "") const {
-    return "train beto --train " + quoted(train) + " --val " + quoted(val) + " --model " + quoted(kModel) + " --out " +
-           quoted(out) + " --batch-size 4 --max-length 12 --threads 1 " + more;
-  }
-};
 
 constexpr const char* kWeights = R"({"contrato": 2, "ley": 0.5})";
 
@@ -78,16 +54,6 @@ struct WaitingTraining {
   pid_t child;
   int weights;
 };
-
-// The files that a run writes, less the log, whose speeds differ.
-std::map<std::string, std::string> model_files(const fs::path& folder) {
-  std::map<std::string, std::string> files;
-  for (const auto& entry : fs::directory_iterator(folder)) {
-    const std::string name = entry.path().filename().string();
-    if (name != "log.csv") files[name] = io::read_text(entry.path());
-  }
-  return files;
-}
 
 // Neither a model nor the folder that training works in.
 void expect_nothing_left(const Workplace& place) {

@@ -18,8 +18,8 @@ namespace aid::train::test {
 constexpr int kClasses = 3, kVocabulary = 40;
 inline const std::vector<std::string> kLabels{"acta", "ley", "oficio"};
 
-// Every class prefers a third of the vocabulary. `windows`: sequences of a text at most.
-inline LabelledTexts tiny_texts(int texts, uint32_t seed, int windows = 1) {
+// Every class prefers a third of the vocabulary. At most: `windows` sequences of a text, `words` of a sequence.
+inline LabelledTexts tiny_texts(int texts, uint32_t seed, int windows = 1, int words = 20) {
   LabelledTexts data;
   const auto draw = [&](uint32_t text, uint32_t place, uint32_t n) {
     return static_cast<int32_t>(philox::block({text, place, 77, 0}, seed)[0] % n);
@@ -29,7 +29,7 @@ inline LabelledTexts tiny_texts(int texts, uint32_t seed, int windows = 1) {
     const int32_t sequences = 1 + draw(t, 1, static_cast<uint32_t>(windows));
     for (int32_t w = 0; w < sequences; ++w) {
       data.texts.ids.push_back(2);
-      const int32_t length = 1 + draw(t, 100u * static_cast<uint32_t>(w) + 2, 20);
+      const int32_t length = 1 + draw(t, 100u * static_cast<uint32_t>(w) + 2, static_cast<uint32_t>(words));
       for (int32_t i = 0; i < length; ++i) {
         const uint32_t place = 100u * static_cast<uint32_t>(w + 1) + 3u * static_cast<uint32_t>(i);
         const bool own = draw(t, place, 10) < 6;
@@ -68,7 +68,8 @@ struct TinyRun {
   Target target = default_target();
   DType compute = DType::f32;
   bool deterministic = false;
-  int texts = 48, windows = 1;
+  bool graphs = true;
+  int texts = 48, windows = 1, words = 20;
   int64_t save_every = 0, keep_checkpoints = 1, tokens_per_pass = 100;
   std::function<bool()> stop_requested = [] { return false; };
   std::function<void(nn::BertClassifier&)> change_network = [](nn::BertClassifier&) {};
@@ -79,10 +80,10 @@ struct TinyRun {
     int64_t total_steps;
   };
   Result run(bool resume = false) const {
-    Stream stream({.threads = threads, .target = target, .deterministic = deterministic});
+    Stream stream({.threads = threads, .target = target, .deterministic = deterministic, .graphs = graphs});
     nn::BertClassifier network = tiny_network(compute, stream.device());
     change_network(network);
-    const LabelledTexts train = tiny_texts(texts, 1, windows), val = tiny_texts(30, 2, windows);
+    const LabelledTexts train = tiny_texts(texts, 1, windows, words), val = tiny_texts(30, 2, windows, words);
     std::filesystem::create_directories(folder);
     const Checkpoints checkpoints(folder, fields_of(recipe));
     Progress progress(Progress::Style::quiet);

@@ -19,6 +19,7 @@ thread_local cudaError_t last_error = cudaSuccess;
 cudaError_t usual_error(std::string_view name) {
   if (name.find("lloc") != name.npos) return cudaErrorMemoryAllocation;
   if (name == "kernel") return cudaErrorLaunchFailure;
+  if (name == "cudaGetDeviceCount") return cudaErrorNoDevice;
   if (name == "cudaLaunchKernel") return cudaErrorLaunchOutOfResources;
   return cudaErrorUnknown;
 }
@@ -62,6 +63,7 @@ Runtime::Runtime() : launch_options(options_from_environment()) {
       failures.push_back({name, std::stoull(item.substr(colon + 1)), usual_error(name)});
     }
   }
+  if (const char* text = std::getenv("SOFTGPU_MEMORY")) softgpu::set_memory_limit(std::stoull(text) << 20);
   if (const char* text = std::getenv("SOFTGPU_EXIT_CHECK"); text && *text == '1') std::atexit(exit_check);
 }
 
@@ -211,18 +213,20 @@ void Runtime::pop(const WorkPtr& work) {
 void Runtime::run(Work& work) {
   if (sticky != cudaSuccess) return;
   if (work.kind != Work::Kind::graph) return work.run();
-  std::set<const Work*> done;
-  while (done.size() < work.nodes.size() && sticky == cudaSuccess) {
+  std::vector<bool> done(work.nodes.size());
+  for (size_t left = work.nodes.size(); left > 0 && sticky == cudaSuccess; --left) {
     std::vector<WorkPtr> list;
-    for (const WorkPtr& node : work.nodes) {
-      if (done.contains(node.get())) continue;
-      bool free = true;
-      for (const WorkPtr& before : node->after) free &= done.contains(before.get());
-      if (free) list.push_back(node);
+    std::map<const Work*, size_t> places;
+    for (size_t i = 0; i < work.nodes.size(); ++i) {
+      bool free = !done[i];
+      for (const size_t before : work.edges[i]) free &= done[before];
+      if (!free) continue;
+      list.push_back(work.nodes[i]);
+      places[work.nodes[i].get()] = i;
     }
     const WorkPtr node = choose(list);
     run(*node);
-    done.insert(node.get());
+    done[places[node.get()]] = true;
   }
 }
 

@@ -36,7 +36,9 @@ struct Work {
   std::function<void()> run;
   std::vector<HostRange> pinned;             // host memory that it reads or writes when it runs
   std::vector<std::shared_ptr<Work>> after;  // what must have run before, besides what its stream holds before it
-  std::vector<std::shared_ptr<Work>> nodes;  // of a graph's launch
+  // Of a graph's launch: its nodes, and which of them each comes after.
+  std::vector<std::shared_ptr<Work>> nodes;
+  std::vector<std::vector<size_t>> edges;
   CUstream_st* stream = nullptr;
   uint64_t serial = 0;
   bool done = false;
@@ -66,12 +68,16 @@ struct CUevent_st {
   std::vector<softgpu::runtime::WorkPtr> capture_tail;
 };
 
+// A node's handle is the address of what was captured.
 struct CUgraph_st {
-  std::vector<softgpu::runtime::WorkPtr> nodes;  // in an order that respects `after`
+  std::vector<softgpu::runtime::WorkPtr> nodes;  // in an order that respects the edges
+  std::vector<std::vector<size_t>> edges;        // for each node, those that it comes after
 };
 
 struct CUgraphExec_st {
   std::vector<softgpu::runtime::WorkPtr> nodes;
+  std::vector<std::vector<size_t>> edges;
+  CUgraph_st* graph;  // that it was made from; may be destroyed
 };
 
 struct CUmemPoolHandle_st {
@@ -82,6 +88,7 @@ namespace softgpu::runtime {
 
 struct Capture {
   CUstream_st* origin = nullptr;
+  std::vector<cudaGraphNode_t> last;  // what cudaStreamGetCaptureInfo told last
   cudaStreamCaptureMode mode = cudaStreamCaptureModeGlobal;
   std::vector<WorkPtr> nodes;
   std::set<CUstream_st*> streams;
@@ -157,6 +164,11 @@ class Runtime {
 };
 
 Runtime& state();
+
+// The work of a kernel's launch or of a copy of device or pinned memory, checked as the call is; for a graph's node,
+// too.
+cudaError_t kernel_work(const cudaKernelNodeParams& params, Work& work);
+cudaError_t copy_work(const char* call, void* dst, const void* src, size_t bytes, cudaMemcpyKind kind, Work& work);
 
 // What a call means for the checks made before it.
 struct Traits {

@@ -38,10 +38,34 @@ std::vector<std::vector<size_t>> edges(const std::vector<WorkPtr>& nodes) {
 
 cudaError_t instantiate(cudaGraphExec_t* out, cudaGraph_t graph) {
   if (!out || !state().graphs.contains(graph)) return cudaErrorInvalidValue;
-  auto* exec = new CUgraphExec_st{graph->nodes};
+  auto* exec = new CUgraphExec_st{graph->nodes, graph->edges, graph};
   state().execs.insert(exec);
   *out = exec;
   return cudaSuccess;
+}
+
+cudaGraphNode_t handle_of(const WorkPtr& node) { return reinterpret_cast<cudaGraphNode_t>(node.get()); }
+
+cudaStreamCaptureStatus status_of(const CUstream_st& s) {
+  if (!s.capture) return cudaStreamCaptureStatusNone;
+  return s.capture->broken != cudaSuccess ? cudaStreamCaptureStatusInvalidated : cudaStreamCaptureStatusActive;
+}
+
+// Where an executable graph keeps the work of a node of the graph that it was made from, which must still be there.
+WorkPtr* node_of(cudaGraphExec_t exec, cudaGraphNode_t node, Work::Kind kind) {
+  if (!state().execs.contains(exec) || !state().graphs.contains(exec->graph)) return nullptr;
+  for (size_t i = 0; i < exec->nodes.size(); ++i) {
+    if (handle_of(exec->graph->nodes[i]) == node) return exec->nodes[i]->kind == kind ? &exec->nodes[i] : nullptr;
+  }
+  return nullptr;
+}
+
+template <class Fill>
+cudaError_t replace(WorkPtr* place, const Fill& fill) {
+  auto work = std::make_shared<Work>();
+  const cudaError_t error = fill(*work);
+  if (error == cudaSuccess) work->serial = (*place)->serial, *place = work;
+  return error;
 }
 
 }  // namespace
@@ -90,7 +114,7 @@ cudaError_t cudaStreamEndCapture(cudaStream_t handle, cudaGraph_t* out) {
     std::erase_if(r.captures, [&](const auto& weak) { return weak.lock() == capture; });
     if (capture->broken != cudaSuccess) return capture->broken;
     if (!all_joined) return cudaErrorStreamCaptureUnjoined;
-    auto* graph = new CUgraph_st{capture->nodes};
+    auto* graph = new CUgraph_st{capture->nodes, edges(capture->nodes)};
     r.graphs.insert(graph);
     *out = graph;
     return cudaSuccess;
@@ -102,9 +126,27 @@ cudaError_t cudaStreamIsCapturing(cudaStream_t handle, cudaStreamCaptureStatus* 
     CUstream_st* s = state().stream(handle);
     if (!s) return cudaErrorInvalidResourceHandle;
     if (!status) return cudaErrorInvalidValue;
-    *status = !s->capture                         ? cudaStreamCaptureStatusNone
-              : s->capture->broken != cudaSuccess ? cudaStreamCaptureStatusInvalidated
-                                                  : cudaStreamCaptureStatusActive;
+    *status = status_of(*s);
+    return cudaSuccess;
+  });
+}
+
+// The next captured node's dependencies; a graph that is still being captured has no handle here.
+cudaError_t cudaStreamGetCaptureInfo(cudaStream_t handle, cudaStreamCaptureStatus* status, unsigned long long* id,
+                                     cudaGraph_t* graph, const cudaGraphNode_t** dependencies,
+                                     const cudaGraphEdgeData** edges_out, size_t* count) {
+  return call("cudaStreamGetCaptureInfo", [&] {
+    CUstream_st* s = state().stream(handle);
+    if (!s) return cudaErrorInvalidResourceHandle;
+    if (!status) return cudaErrorInvalidValue;
+    if (graph || edges_out) return cudaErrorNotSupported;
+    *status = status_of(*s);
+    if (*status != cudaStreamCaptureStatusActive) return cudaSuccess;
+    s->capture->last.clear();
+    for (const WorkPtr& node : s->capture_tail) s->capture->last.push_back(handle_of(node));
+    if (id) *id = s->capture->id;
+    if (dependencies) *dependencies = s->capture->last.data();
+    if (count) *count = s->capture->last.size();
     return cudaSuccess;
   });
 }
@@ -121,7 +163,7 @@ cudaError_t cudaGraphExecUpdate(cudaGraphExec_t exec, cudaGraph_t graph, cudaGra
   return call("cudaGraphExecUpdate", [&] {
     if (!info || !state().execs.contains(exec) || !state().graphs.contains(graph)) return cudaErrorInvalidValue;
     *info = {};
-    bool same = edges(exec->nodes) == edges(graph->nodes);
+    bool same = exec->edges == graph->edges;
     info->result = same ? cudaGraphExecUpdateSuccess : cudaGraphExecUpdateErrorTopologyChanged;
     for (size_t i = 0; same && i < graph->nodes.size(); ++i) {
       if (exec->nodes[i]->kind == graph->nodes[i]->kind) continue;
@@ -131,6 +173,26 @@ cudaError_t cudaGraphExecUpdate(cudaGraphExec_t exec, cudaGraph_t graph, cudaGra
     if (!same) return cudaErrorGraphExecUpdateFailure;
     exec->nodes = graph->nodes;
     return cudaSuccess;
+  });
+}
+
+// Launches that are queued keep the nodes that they were given.
+cudaError_t cudaGraphExecKernelNodeSetParams(cudaGraphExec_t exec, cudaGraphNode_t node,
+                                             const cudaKernelNodeParams* params) {
+  return call("cudaGraphExecKernelNodeSetParams", [&] {
+    WorkPtr* place = node_of(exec, node, Work::Kind::kernel);
+    if (!place || !params || params->extra) return cudaErrorInvalidValue;
+    return replace(place, [&](Work& work) { return kernel_work(*params, work); });
+  });
+}
+
+cudaError_t cudaGraphExecMemcpyNodeSetParams1D(cudaGraphExec_t exec, cudaGraphNode_t node, void* dst, const void* src,
+                                               size_t count, cudaMemcpyKind kind) {
+  constexpr const char* kName = "cudaGraphExecMemcpyNodeSetParams1D";
+  return call(kName, [&] {
+    WorkPtr* place = node_of(exec, node, Work::Kind::copy);
+    if (!place || count == 0) return cudaErrorInvalidValue;
+    return replace(place, [&](Work& work) { return copy_work(kName, dst, src, count, kind, work); });
   });
 }
 
@@ -144,8 +206,17 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t handle) {
     Work work{
         .kind = Work::Kind::graph, .what = "a graph of " + std::to_string(exec->nodes.size()) + " nodes", .run = {}};
     work.nodes = exec->nodes;
-    for (const WorkPtr& node : exec->nodes)
-      work.pinned.insert(work.pinned.end(), node->pinned.begin(), node->pinned.end());
+    work.edges = exec->edges;
+    for (const WorkPtr& node : exec->nodes) {
+      for (const HostRange& range : node->pinned) {
+        if (!r.pinned_base(range.base, range.size)) {
+          r.report(softgpu::Kind::runtime, "cudaGraphLaunch: its " + node->what +
+                                               " uses pinned memory that has been freed since it was captured");
+          return cudaErrorInvalidValue;
+        }
+        work.pinned.push_back(range);
+      }
+    }
     return r.enqueue(*s, std::move(work));
   });
 }

@@ -116,24 +116,14 @@ cudaError_t launch_on_stream(const void* host, const Configuration& c, void** ar
   Runtime& r = state();
   CUstream_st* s = r.stream(c.stream);
   if (!s) return cudaErrorInvalidResourceHandle;
-  cudaError_t error;
-  const Kernel* kernel = find_kernel(host, error);
-  if (!kernel) return error;
-  const Function& f = functions()[host];
-  const KernelAttributes& a = attributes(*kernel);
-  if (error = check(f, a, c); error != cudaSuccess) return error;
-  auto arguments = std::make_shared<Arguments>(a, args);
-  Work work{.kind = Work::Kind::kernel, .what = f.name(), .run = [kernel, c, arguments, name = f.name()] {
-              Runtime& rt = state();
-              if (cudaError_t injected = rt.injected("kernel"); injected != cudaSuccess) return rt.fail(injected);
-              ++rt.counts["kernel"];
-              const Dim grid{c.grid.x, c.grid.y, c.grid.z}, block{c.block.x, c.block.y, c.block.z};
-              const LaunchResult result =
-                  launch(*kernel, grid, block, c.shared, arguments->pointers.data(), rt.launch_options);
-              if (rt.on_launch) rt.on_launch({name, grid, block, c.shared, result});
-              if (!result.ok) rt.fail(error_of(result));
-            }};
-  return r.enqueue(*s, std::move(work));
+  Work work;
+  const cudaError_t error = kernel_work({.func = const_cast<void*>(host),
+                                         .gridDim = c.grid,
+                                         .blockDim = c.block,
+                                         .sharedMemBytes = static_cast<unsigned>(c.shared),
+                                         .kernelParams = args},
+                                        work);
+  return error != cudaSuccess ? error : r.enqueue(*s, std::move(work));
 }
 
 // <<<>>> gives the program no value to look at: cudaGetLastError must be called.
@@ -182,6 +172,30 @@ cudaError_t occupancy(int* blocks, const void* host, int block_size, size_t dyna
 }
 
 }  // namespace
+
+cudaError_t kernel_work(const cudaKernelNodeParams& params, Work& work) {
+  cudaError_t error;
+  const Kernel* kernel = find_kernel(params.func, error);
+  if (!kernel) return error;
+  const Function& f = functions()[params.func];
+  const KernelAttributes& a = attributes(*kernel);
+  const Configuration c{params.gridDim, params.blockDim, params.sharedMemBytes};
+  if (error = check(f, a, c); error != cudaSuccess) return error;
+  auto arguments = std::make_shared<Arguments>(a, params.kernelParams);
+  work.kind = Work::Kind::kernel;
+  work.what = f.name();
+  work.run = [kernel, c, arguments, name = f.name()] {
+    Runtime& rt = state();
+    if (cudaError_t injected = rt.injected("kernel"); injected != cudaSuccess) return rt.fail(injected);
+    ++rt.counts["kernel"];
+    const Dim grid{c.grid.x, c.grid.y, c.grid.z}, block{c.block.x, c.block.y, c.block.z};
+    const LaunchResult result = launch(*kernel, grid, block, c.shared, arguments->pointers.data(), rt.launch_options);
+    if (rt.on_launch) rt.on_launch({name, grid, block, c.shared, result});
+    if (!result.ok) rt.fail(error_of(result));
+  };
+  return cudaSuccess;
+}
+
 }  // namespace softgpu::runtime
 
 using namespace softgpu::runtime;

@@ -69,14 +69,13 @@ void move(const char* call, const Rectangle& r, Place dst, Place src) {
   }
 }
 
-cudaError_t copy(const char* call, Rectangle r, cudaMemcpyKind kind, CUstream_st* stream, bool async) {
+// Checks a copy as its call does, and makes its work.
+cudaError_t copy_work(const char* call, const Rectangle& r, cudaMemcpyKind kind, Work& work) {
   Runtime& rt = state();
-  if (!stream) return cudaErrorInvalidResourceHandle;
   if (kind < cudaMemcpyHostToHost || kind > cudaMemcpyDefault) return cudaErrorInvalidMemcpyDirection;
-  if (r.width == 0 || r.height == 0) return cudaSuccess;
   if (r.height > 1 && (r.width > r.dst_pitch || r.width > r.src_pitch)) return cudaErrorInvalidPitchValue;
   if (!r.dst || !r.src) return cudaErrorInvalidValue;
-  Place dst = place_of(r.dst, r.dst_span()), src = place_of(r.src, r.src_span());
+  const Place dst = place_of(r.dst, r.dst_span()), src = place_of(r.src, r.src_span());
   const bool to_device = dst == Place::device, from_device = src == Place::device;
   const bool said_to = kind == cudaMemcpyHostToDevice || kind == cudaMemcpyDeviceToDevice;
   const bool said_from = kind == cudaMemcpyDeviceToHost || kind == cudaMemcpyDeviceToDevice;
@@ -88,13 +87,23 @@ cudaError_t copy(const char* call, Rectangle r, cudaMemcpyKind kind, CUstream_st
   }
   if (from_device && !in_device(call, r.src, r.src_span())) return cudaErrorInvalidValue;
   if (to_device && !in_device(call, r.dst, r.dst_span())) return cudaErrorInvalidValue;
-
-  const std::string what = std::string(call) + " of " + std::to_string(r.width * r.height) + " bytes";
-  Work work{.kind = Work::Kind::copy, .what = what, .run = {}};
+  work.kind = Work::Kind::copy;
+  work.what = std::string(call) + " of " + std::to_string(r.width * r.height) + " bytes";
+  work.run = [call, r, dst, src] { move(call, r, dst, src); };
   if (dst == Place::pinned) work.pinned.push_back({static_cast<const char*>(r.dst), r.dst_span()});
   if (src == Place::pinned) work.pinned.push_back({static_cast<const char*>(r.src), r.src_span()});
+  return cudaSuccess;
+}
+
+cudaError_t copy(const char* call, Rectangle r, cudaMemcpyKind kind, CUstream_st* stream, bool async) {
+  Runtime& rt = state();
+  if (!stream) return cudaErrorInvalidResourceHandle;
+  if (r.width == 0 || r.height == 0) return cudaSuccess;
+  Work work;
+  if (cudaError_t error = copy_work(call, r, kind, work); error != cudaSuccess) return error;
+  const Place dst = place_of(r.dst, r.dst_span()), src = place_of(r.src, r.src_span());
   const bool capturing = stream->capture != nullptr;
-  if (src == Place::pageable && to_device && !capturing) {
+  if (src == Place::pageable && dst == Place::device && !capturing) {
     // Staged at the call; only the way from the staging buffer to the device is asynchronous.
     if (!async) rt.waits.push_back(call);
     if (!async) rt.wait(*stream);
@@ -109,9 +118,8 @@ cudaError_t copy(const char* call, Rectangle r, cudaMemcpyKind kind, CUstream_st
     };
     return rt.enqueue(*stream, std::move(work));
   }
-  work.run = [call, r, dst, src] { move(call, r, dst, src); };
   if (cudaError_t error = rt.enqueue(*stream, std::move(work)); error != cudaSuccess || capturing) return error;
-  const bool within_device = to_device && from_device;
+  const bool within_device = dst == Place::device && src == Place::device;
   if ((!async && !within_device) || dst == Place::pageable) {
     rt.waits.push_back(call);
     rt.wait(*stream);
@@ -166,6 +174,11 @@ cudaError_t allocate_async(void** out, size_t bytes, cudaStream_t handle) {
 }
 
 }  // namespace
+
+cudaError_t copy_work(const char* call, void* dst, const void* src, size_t bytes, cudaMemcpyKind kind, Work& work) {
+  return copy_work(call, {dst, bytes, src, bytes, bytes, 1}, kind, work);
+}
+
 }  // namespace softgpu::runtime
 
 using namespace softgpu::runtime;

@@ -1,3 +1,4 @@
+#include <numeric>
 #include <thread>
 
 #include "tests/softgpu/runtime/fixture.h"
@@ -292,6 +293,76 @@ TEST_F(Graphs, UpdateTakesTheSameShapeOnly) {
   EXPECT_EQ(cudaGraphLaunch(exec, stream), cudaSuccess);
   EXPECT_EQ(cudaStreamSynchronize(stream), cudaSuccess);
   EXPECT_EQ(x.values()[0], 20);
+}
+
+// The only node that the stream's next one would wait for.
+cudaGraphNode_t last_node(cudaStream_t stream) {
+  cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+  const cudaGraphNode_t* nodes = nullptr;
+  size_t count = 0;
+  EXPECT_EQ(cudaStreamGetCaptureInfo(stream, &status, nullptr, nullptr, &nodes, nullptr, &count), cudaSuccess);
+  EXPECT_EQ(status, cudaStreamCaptureStatusActive);
+  EXPECT_EQ(count, 1u);
+  return nodes[0];
+}
+
+TEST_F(Graphs, NodesTakeOtherParametersForLaterLaunches) {
+  const cudaStream_t stream = make_stream();
+  DeviceArray x(Floats{0, 0}), y(Floats{0, 0});
+  float* pinned = make_pinned(4);
+  std::iota(pinned, pinned + 4, 1.0f);
+  EXPECT_EQ(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), cudaSuccess);
+  EXPECT_EQ(cudaMemcpyAsync(x.data(), pinned, 8, cudaMemcpyDefault, stream), cudaSuccess);
+  const cudaGraphNode_t moved = last_node(stream);
+  EXPECT_EQ(copy(y.data(), x.data(), 1, stream), cudaSuccess);
+  const cudaGraphNode_t copied = last_node(stream);
+  cudaGraph_t graph = nullptr;
+  EXPECT_EQ(cudaStreamEndCapture(stream, &graph), cudaSuccess);
+  cudaGraphExec_t exec = nullptr;
+  EXPECT_EQ(cudaGraphInstantiate(&exec, graph, 0), cudaSuccess);
+
+  EXPECT_EQ(cudaGraphLaunch(exec, stream), cudaSuccess);
+  float *to = y.data() + 1, *from = x.data() + 1;
+  int n = 1;
+  void* args[] = {&to, &from, &n};
+  const cudaKernelNodeParams other = {.func = const_cast<void*>(test_kernels::copy),
+                                      .gridDim = dim3(1),
+                                      .blockDim = dim3(32),
+                                      .sharedMemBytes = 0,
+                                      .kernelParams = args,
+                                      .extra = nullptr};
+  EXPECT_EQ(cudaGraphExecKernelNodeSetParams(exec, copied, &other), cudaSuccess);
+  EXPECT_EQ(cudaGraphExecMemcpyNodeSetParams1D(exec, moved, x.data(), pinned + 2, 8, cudaMemcpyDefault), cudaSuccess);
+  n = 100;  // parameters are taken at the call
+  EXPECT_EQ(cudaGraphLaunch(exec, stream), cudaSuccess);
+  EXPECT_EQ(cudaStreamSynchronize(stream), cudaSuccess);
+  EXPECT_EQ(x.values(), (Floats{3, 4}));
+  EXPECT_EQ(y.values(), (Floats{1, 4}));  // of the first launch, of the second
+
+  EXPECT_EQ(cudaGraphExecKernelNodeSetParams(exec, moved, &other), cudaErrorInvalidValue);
+  EXPECT_EQ(cudaGraphExecMemcpyNodeSetParams1D(exec, moved, x.data(), pinned, 0, cudaMemcpyDefault),
+            cudaErrorInvalidValue);
+  EXPECT_EQ(cudaGraphDestroy(graph), cudaSuccess);
+  EXPECT_EQ(cudaGraphExecKernelNodeSetParams(exec, copied, &other), cudaErrorInvalidValue);
+  EXPECT_EQ(cudaGraphExecDestroy(exec), cudaSuccess);
+  EXPECT_EQ(cudaFreeHost(pinned), cudaSuccess);
+}
+
+// Planted: pinned memory is freed while a graph still has it.
+TEST_F(Graphs, AGraphOfFreedPinnedMemoryIsRefused) {
+  const cudaStream_t stream = make_stream();
+  DeviceArray x(1);
+  float* pinned = make_pinned(1);
+  pinned[0] = 1;
+  EXPECT_EQ(cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal), cudaSuccess);
+  EXPECT_EQ(cudaMemcpyAsync(x.data(), pinned, 4, cudaMemcpyHostToDevice, stream), cudaSuccess);
+  cudaGraph_t graph = nullptr;
+  EXPECT_EQ(cudaStreamEndCapture(stream, &graph), cudaSuccess);
+  cudaGraphExec_t exec = nullptr;
+  EXPECT_EQ(cudaGraphInstantiate(&exec, graph, 0), cudaSuccess);
+  EXPECT_EQ(cudaFreeHost(pinned), cudaSuccess);
+  EXPECT_EQ(cudaGraphLaunch(exec, stream), cudaErrorInvalidValue);
+  expect_report(Kind::runtime, "uses pinned memory that has been freed since it was captured");
 }
 
 }  // namespace
