@@ -81,17 +81,23 @@ function(aid_test name)
   endif()
 endfunction()
 
-# aid_cuda_test(NAME_cuda_test LIBRARIES...): the tests of this folder once more, with the software GPU in place of aid_cudart
-# and of cuBLASLt; to ctest they are cuda.SUITE.TEST. Whatever the software GPU reports fails the test (tests/softgpu_listener.cpp).
-function(aid_cuda_test name)
-  if(NOT TARGET softgpu_cudart)
-    return()
-  endif()
-  aid_test(${name} ${ARGN} "$<LINK_GROUP:RESCAN,aid_kernels,softgpu_cudart>")
-  target_sources(${name} PRIVATE ${CMAKE_SOURCE_DIR}/tests/softgpu_listener.cpp)
-  target_compile_definitions(${name} PRIVATE AID_TEST_SOFTGPU)
+# aid_on_softgpu(PROGRAM): links it with the software GPU in place of aid_cudart and of cuBLASLt.
+function(aid_on_softgpu name)
+  target_link_libraries(${name} PRIVATE "$<LINK_GROUP:RESCAN,aid_kernels,softgpu_cudart>")
   # RPATH, not RUNPATH: LD_LIBRARY_PATH may hold NVIDIA's own cuBLASLt.
   set_target_properties(${name} PROPERTIES BUILD_RPATH ${CMAKE_BINARY_DIR}/softgpu)
   target_link_options(${name} PRIVATE -Wl,--disable-new-dtags)
   add_dependencies(${name} softgpu_cublaslt)
+endfunction()
+
+# aid_cuda_test(NAME_cuda_test LIBRARIES...): the tests of this folder once more, on the software GPU; to ctest they are
+# cuda.SUITE.TEST. Whatever the software GPU reports fails the test (tests/softgpu_listener.cpp).
+function(aid_cuda_test name)
+  if(NOT TARGET softgpu_cudart)
+    return()
+  endif()
+  aid_test(${name} ${ARGN})
+  aid_on_softgpu(${name})
+  target_sources(${name} PRIVATE ${CMAKE_SOURCE_DIR}/tests/softgpu_listener.cpp)
+  target_compile_definitions(${name} PRIVATE AID_TEST_SOFTGPU)
 endfunction()
