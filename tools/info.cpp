@@ -26,7 +26,7 @@ void print_program() {
   const Stream stream;
   const std::string why = cuda::unavailable();
   print("device", why.empty() ? "cuda: " + cuda::device_description() : "cpu (" + why + ")");
-  print("instruction set", std::string(name_of(stream.target())) + " (AID_ISA=avx2, avx512 or avx512_bf16 forces one)");
+  print("instruction set", std::string(name_of(stream.target())) + " (AID_ISA=avx2, avx512, avx512_bf16 or amx forces one)");
   print("cores", std::to_string(available_cores()));
   print("precision", name_of(why.empty() ? DType::bf16 : train::compute_type(train::Precision::best, stream)));
   for (const train::Library& library : train::libraries()) {

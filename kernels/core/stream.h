@@ -96,6 +96,7 @@ Function* select(const Stream& s, Function* avx2, Function* avx512, Function* av
   switch (s.target()) {
     case Target::cuda:
       return cuda;
+    case Target::cpu_amx:
     case Target::cpu_avx512_bf16:
       return avx512_bf16;
     case Target::cpu_avx512:

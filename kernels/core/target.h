@@ -14,10 +14,11 @@ enum class Target : uint8_t {
   cpu_avx2,         // AVX2, FMA, F16C
   cpu_avx512,       // + AVX-512 F, BW, DQ, VL, CD
   cpu_avx512_bf16,  // + AVX-512 BF16
+  cpu_amx,          // + AMX-TILE, AMX-BF16: for bf16 matrix products; all else is cpu_avx512_bf16's
   cuda,             // an NVIDIA GPU of compute capability 8.0 or above
 };
 
-const char* name_of(Target target);  // "avx2", "avx512", "avx512_bf16", "cuda"
+const char* name_of(Target target);  // "avx2", "avx512", "avx512_bf16", "amx", "cuda"
 
 constexpr Device device_of(Target target) { return target == Target::cuda ? Device::cuda : Device::cpu; }
 
@@ -25,8 +26,8 @@ constexpr Device device_of(Target target) { return target == Target::cuda ? Devi
 bool supported(Target target);
 
 // The best supported instruction set, or the one that the environment variable AID_ISA names (avx2, avx512,
-// avx512_bf16). Throws std::invalid_argument for an unknown name, an unsupported target, or a processor without AVX2.
-// Limits oneDNN to the same instruction set.
+// avx512_bf16, amx). Throws std::invalid_argument for an unknown name, an unsupported target, or a processor without
+// AVX2. Limits oneDNN to the same instruction set.
 Target default_target();
 
 }  // namespace aid

@@ -3,8 +3,18 @@
 
 #include "kernels/core/philox.h"
 #include "kernels/cpu/tile_product.h"
+#if defined(__AMX_BF16__)
+#include "kernels/cpu/amx_product.h"
+#endif
 
 namespace aid::AID_TARGET {
+
+// What a task holds while it multiplies.
+#if defined(__AMX_BF16__)
+using ProductScope = AmxScope;
+#else
+struct ProductScope {};
+#endif
 
 constexpr int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 

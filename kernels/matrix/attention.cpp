@@ -87,8 +87,10 @@ void attention_forward(Stream& s, const AttentionForward& a) {
     return on_gpu(s, a, shape);
   }
   run_tasks(s, a, shape,
-            *select(s, &cpu_avx2::attention_forward_task, &cpu_avx512::attention_forward_task,
-                    &cpu_avx512_bf16::attention_forward_task));
+            s.target() == Target::cpu_amx
+                ? cpu_amx::attention_forward_task
+                : *select(s, &cpu_avx2::attention_forward_task, &cpu_avx512::attention_forward_task,
+                          &cpu_avx512_bf16::attention_forward_task));
 }
 
 void attention_backward(Stream& s, const AttentionBackward& a) {
@@ -108,8 +110,10 @@ void attention_backward(Stream& s, const AttentionBackward& a) {
     return on_gpu(s, a, shape);
   }
   run_tasks(s, a, shape,
-            *select(s, &cpu_avx2::attention_backward_task, &cpu_avx512::attention_backward_task,
-                    &cpu_avx512_bf16::attention_backward_task));
+            s.target() == Target::cpu_amx
+                ? cpu_amx::attention_backward_task
+                : *select(s, &cpu_avx2::attention_backward_task, &cpu_avx512::attention_backward_task,
+                          &cpu_avx512_bf16::attention_backward_task));
 }
 
 }  // namespace aid

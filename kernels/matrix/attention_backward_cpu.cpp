@@ -178,6 +178,7 @@ void backward(const AttentionBackward& a, int64_t sequence, int64_t head, void* 
 extern const AttentionTask<AttentionBackward> attention_backward_task = {
     scratch_bytes_of<Scratch, AttentionShape>,
     [](const AttentionBackward& a, int64_t sequence, int64_t head, void* scratch) {
+      [[maybe_unused]] const ProductScope scope;
       with_float_type(a.q.dtype, [&]<class T>(T) { backward<T>(a, sequence, head, scratch); });
     }};
 

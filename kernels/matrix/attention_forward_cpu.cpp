@@ -14,7 +14,11 @@ namespace aid::AID_TARGET {
 namespace {
 
 // Queries: whole tiles; with 128 keys of 64 columns everything but V fits the L1. Keys: a multiple of kPanel.
+#if defined(__AMX_BF16__)
+constexpr int64_t kQueries = 32, kKeys = 512;
+#else
 constexpr int64_t kQueries = 24, kKeys = 512;
+#endif
 
 template <class Unit>
 struct Scratch {
@@ -142,6 +146,7 @@ void forward(const AttentionForward& a, int64_t sequence, int64_t head, void* me
 extern const AttentionTask<AttentionForward> attention_forward_task = {
     scratch_bytes_of<Scratch, AttentionShape>,
     [](const AttentionForward& a, int64_t sequence, int64_t head, void* scratch) {
+      [[maybe_unused]] const ProductScope scope;
       with_float_type(a.q.dtype, [&]<class T>(T) { forward<T>(a, sequence, head, scratch); });
     }};
 

@@ -28,6 +28,10 @@ namespace cpu_avx512_bf16 {
 extern const AttentionTask<AttentionForward> attention_forward_task;
 extern const AttentionTask<AttentionBackward> attention_backward_task;
 }  // namespace cpu_avx512_bf16
+namespace cpu_amx {
+extern const AttentionTask<AttentionForward> attention_forward_task;
+extern const AttentionTask<AttentionBackward> attention_backward_task;
+}  // namespace cpu_amx
 namespace cuda {
 // On a GPU all tasks are one kernel's (backward: two kernels').
 void attention_forward(Stream& s, const AttentionForward& a, const AttentionShape& shape);

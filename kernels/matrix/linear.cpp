@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "kernels/elements/activation.h"
+#include "kernels/matrix/linear_amx.h"
 #include "kernels/matrix/linear_pack.h"
 #include "kernels/matrix/linear_weights.h"
 
@@ -42,6 +43,11 @@ CSpan as_operand(Stream& s, CSpan x, DType dtype) {
 
 // y = act(x B + bias), any strides, any dtypes.
 void multiply(Stream& s, Span y, CSpan x, PackedMatrix b, CSpan bias, Activation activation) {
+  if (gemm::by_amx(b.layout.dtype())) {
+    cpu_amx::multiply(s, {.c = y, .a = x, .b = b.data, .bias = bias});
+    if (activation != Activation::none) activation_forward(s, {.y = y, .x = y, .activation = activation});
+    return;
+  }
   if (x.rows == 1) {
     // oneDNN 3.x sums a single row in an order of its own: it goes in twice.
     const Scratch scratch(s);
@@ -66,6 +72,8 @@ void multiply(Stream& s, Span y, CSpan x, PackedMatrix b, CSpan bias, Activation
   }
 }
 
+gemm::Panel panel_of(DType dtype) { return gemm::by_amx(dtype) ? gemm::Panel::columns_32 : gemm::Panel::columns_64; }
+
 int64_t product_flops(int64_t rows, const LinearWeights& w) { return 2 * rows * w.out() * w.in(); }
 
 void pack(Stream& s, Span packed, const PackedLayout& layout, Order order, const LinearWeights& w,
@@ -78,7 +86,12 @@ void pack(Stream& s, Span packed, const PackedLayout& layout, Order order, const
     for (const CSpan& part : source) {
       for (int64_t r = 0; r < part.rows; ++r) rows[row++] = part.as<float>() + r * part.stride;
     }
-    return gemm::pack_weights(s, {.panels = packed, .rows = rows, .out = w.out(), .in = w.in(), .order = order});
+    return gemm::pack_weights(s, {.panels = packed,
+                                  .rows = rows,
+                                  .out = w.out(),
+                                  .in = w.in(),
+                                  .order = order,
+                                  .panel = panel_of(layout.dtype())});
   }
   CSpan whole = source.front();
   if (source.size() > 1) {
@@ -162,10 +175,10 @@ void backward_input(Stream& s, const LinearBackwardInput& a) {
 void backward_weight(Stream& s, const LinearBackwardWeight& a) {
   const DType dtype = gemm::multiply_dtype(a.x.dtype);
   const Scratch outer(s);
-  const bool direct = a.dw.contiguous();
+  const bool amx = gemm::by_amx(dtype), direct = amx || a.dw.contiguous();
   const Span c = direct ? a.dw : s.arena().take(DType::f32, a.dw.rows, a.dw.cols);
   if (!direct) gemm::copy(s, c, a.dw);
-  const bool packed = gemm::takes_packed_outer(a.x.cols, dtype);
+  const bool packed = amx || gemm::takes_packed_outer(a.x.cols, dtype);
   for (int64_t begin = 0; begin < a.x.rows; begin += kRowsOfSum) {
     const int64_t end = std::min(begin + kRowsOfSum, a.x.rows);
     const Scratch inner(s);
@@ -177,9 +190,14 @@ void backward_weight(Stream& s, const LinearBackwardWeight& a) {
     if (packed) {
       const int64_t k = round_up(end - begin, gemm::kKBlock);
       const Span dy_rows = s.arena().take(dtype, dy.cols, k);
-      const Span x_panels = s.arena().take(dtype, k, round_up(x.cols, gemm::kPanel));
-      gemm::pack_outer(s, {.a = dy_rows, .b = x_panels, .sums = a.dbias, .dy = dy, .x = x});
-      gemm::accumulate_outer(s, {.c = c, .dy = dy_rows, .x = x_panels, .packed = true});
+      const gemm::Panel panel = panel_of(dtype);
+      const Span x_panels = s.arena().take(dtype, k, round_up(x.cols, gemm::columns_of(panel)));
+      gemm::pack_outer(s, {.a = dy_rows, .b = x_panels, .sums = a.dbias, .dy = dy, .x = x, .panel = panel});
+      if (amx) {
+        cpu_amx::multiply(s, {.c = c, .a = dy_rows, .b = x_panels, .into = gemm::AmxProduct::Into::add});
+      } else {
+        gemm::accumulate_outer(s, {.c = c, .dy = dy_rows, .x = x_panels, .packed = true});
+      }
     } else {
       gemm::accumulate_outer(s, {.c = c, .dy = dy, .x = x});
       if (!a.dbias.empty()) gemm::add_column_sums(s, {.sums = a.dbias, .dy = dy});

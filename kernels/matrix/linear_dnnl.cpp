@@ -36,6 +36,7 @@ const dnnl::engine& engine() {
       case Target::cpu_avx512:
         dnnl::set_max_cpu_isa(dnnl::cpu_isa::avx512_core);
         break;
+      case Target::cpu_amx:  // its products are not oneDNN's
       case Target::cpu_avx512_bf16:
         dnnl::set_max_cpu_isa(dnnl::cpu_isa::avx512_core_bf16);
         break;
@@ -57,7 +58,8 @@ Layout plain_transposed(CSpan x) { return {{x.cols, x.rows}, type_of(x.dtype), m
 Layout dense(int64_t rows, int64_t cols, DType dtype) { return {{rows, cols}, type_of(dtype), memory::format_tag::ab}; }
 // linear_pack.h's panels.
 Layout panels(int64_t k, int64_t n, DType dtype) {
-  return {{k, n}, type_of(dtype), dtype == DType::bf16 ? memory::format_tag::BA16a64b2a : memory::format_tag::BA16a64b};
+  const auto bf16_tag = by_amx(dtype) ? memory::format_tag::BA16a32b2a : memory::format_tag::BA16a64b2a;
+  return {{k, n}, type_of(dtype), dtype == DType::bf16 ? bf16_tag : memory::format_tag::BA16a64b};
 }
 memory view(const Layout& layout, const void* data) { return {layout, engine(), const_cast<void*>(data)}; }
 
@@ -243,6 +245,7 @@ void accumulate_outer_part(int threads, const OuterProduct& p) {
 // The layout that a product of many rows asks for; those of few rows are compiled to take it too.
 Layout best_layout(int64_t k, int64_t n, DType dtype) {
   constexpr int64_t kRows = 1024;
+  if (by_amx(dtype)) return panels(k, n, dtype);
   const Layout any({k, n}, type_of(dtype), memory::format_tag::any);
   return describe(dense(kRows, k, dtype), any, nullptr, dense(kRows, n, dtype), dnnl::primitive_attr()).weights_desc();
 }
@@ -250,8 +253,13 @@ Layout best_layout(int64_t k, int64_t n, DType dtype) {
 }  // namespace
 
 DType multiply_dtype(DType compute) {
-  static const bool native_bf16 = default_target() == Target::cpu_avx512_bf16;
+  static const bool native_bf16 = default_target() >= Target::cpu_avx512_bf16;
   return compute == DType::bf16 && native_bf16 ? DType::bf16 : DType::f32;
+}
+
+bool by_amx(DType dtype) {
+  static const bool amx = default_target() == Target::cpu_amx;
+  return amx && dtype == DType::bf16;
 }
 
 PackedLayout::PackedLayout(int64_t k, int64_t n, DType dtype)

@@ -1,5 +1,5 @@
 // Matrix products by oneDNN (2.6 or 3.x) for linear.cpp. Here stand one call of the library each; how a layer is split
-// into calls is linear.cpp's business.
+// into calls, and that AMX's products are linear_amx.h's, is linear.cpp's business.
 #pragma once
 
 #include <memory>
@@ -14,8 +14,11 @@ namespace aid::gemm {
 // Decided once per process, by default_target(): AID_ISA limits oneDNN too.
 DType multiply_dtype(DType compute);
 
-// How the right-hand matrix B [k, n] of products lies in memory: as oneDNN reads it fastest. It does not depend on the
-// number of rows of the left-hand matrix.
+// Whether products of this dtype are linear_amx.h's; decided likewise.
+bool by_amx(DType dtype);
+
+// How the right-hand matrix B [k, n] of products lies in memory: as oneDNN reads it fastest, or as AMX products do. It
+// does not depend on the number of rows of the left-hand matrix.
 class PackedLayout {
  public:
   PackedLayout(int64_t k, int64_t n, DType dtype);
@@ -28,8 +31,8 @@ class PackedLayout {
   DType dtype() const;
   int64_t elements() const;  // with padding
 
-  // Whether this is linear_pack.h's panels (it is on AVX-512, but for matrices of few columns): then its functions pack
-  // faster than pack().
+  // Whether this is linear_pack.h's panels (it is on AVX-512, but for oneDNN's matrices of few columns): then its
+  // functions pack faster than pack().
   bool is_panels() const;
   // source: f32, rows may be strided. Writes all of `packed`, which has elements() of dtype().
   void pack(Stream& s, Span packed, CSpan source, Order order) const;

@@ -1,18 +1,20 @@
 // Everything moves in 32-bit words of p elements along k: joining p rows makes words, and a transpose of 16 x 16 words
-// turns rows of words into columns. Work is split by 64 rows of the weights, and by 64 columns of the activations.
+// turns rows of words into columns. Work is split by a panel's width in rows of the weights, and by columns of the
+// activations.
 #include "kernels/cpu/simd.h"
 #include "kernels/matrix/linear_pack.h"
 
 namespace aid::AID_TARGET {
 
 using gemm::ColumnSums;
-using gemm::kPanel;
 using gemm::PackOuter;
 using gemm::PackWeights;
+using gemm::Panel;
 
 namespace {
 
 constexpr int kWords = 16;
+constexpr int kSide = 64;  // columns of dy that go side by side
 template <class T>
 constexpr int kPerWord = 4 / sizeof(T);
 template <class T>
@@ -65,7 +67,7 @@ inline void convert(const Source* from, int64_t n, T* to, int64_t padded) {
 }
 
 // kPanel words: word j holds element column + j of p rows. Rows from `last` on, and columns from `cols` on, are zeros.
-template <class T, class Source, class RowAt>
+template <int kPanel, class T, class Source, class RowAt>
 inline void join_rows(RowAt row_at, int64_t row, int64_t last, int64_t column, int64_t cols, Word* words) {
   using Element [[gnu::may_alias]] = std::conditional_t<kPerWord<T> == 1, uint32_t, uint16_t>;
   alignas(64) T parts[2][kPanel];
@@ -88,7 +90,7 @@ inline void join_rows(RowAt row_at, int64_t row, int64_t last, int64_t column, i
 }
 
 // Each task reads kPanel rows of W: a panel of Wᵀ.
-template <class T>
+template <class T, int kPanel>
 void pack_transposed(Stream& s, const PackWeights& a) {
   const int64_t panel_size = blocks(a.in, kBlock<T>) * kBlock<T> * kPanel;
   s.team().tasks(blocks(a.out, kPanel), [&](int64_t panel) {
@@ -111,7 +113,7 @@ void pack_transposed(Stream& s, const PackWeights& a) {
 }
 
 // Each task reads kPanel rows of W: a piece of every panel of W.
-template <class T>
+template <class T, int kPanel>
 void pack_as_given(Stream& s, const PackWeights& a) {
   const int64_t panel_size = blocks(a.out, kBlock<T>) * kBlock<T> * kPanel;
   s.team().tasks(blocks(a.out, kPanel), [&](int64_t task) {
@@ -119,21 +121,21 @@ void pack_as_given(Stream& s, const PackWeights& a) {
     for (int64_t column = 0; column < a.in; column += kPanel) {
       T* to = static_cast<T*>(a.panels.data) + column / kPanel * panel_size + first * kPanel;
       for (int64_t row = first; row < blocks(last, kBlock<T>) * kBlock<T>; row += kPerWord<T>) {
-        join_rows<T, float>([&](int64_t r) { return a.rows[r]; }, row, last, column, a.in,
-                            reinterpret_cast<Word*>(to + (row - first) * kPanel));
+        join_rows<kPanel, T, float>([&](int64_t r) { return a.rows[r]; }, row, last, column, a.in,
+                                    reinterpret_cast<Word*>(to + (row - first) * kPanel));
       }
     }
   });
 }
 
-// The sums of kPanel columns, each in the order of the rows.
+// The sums of kSide columns, each in the order of the rows.
 template <class T>
-void add_panel_sums(Span to, CSpan dy, int64_t first) {
-  constexpr int kVectors = kPanel / kLanes;
+void add_sums(Span to, CSpan dy, int64_t first) {
+  constexpr int kVectors = kSide / kLanes;
   float* sums = row_of<float>(to, 0) + first;
   const T* row = row_of<T>(dy, 0) + first;
-  const int64_t cols = least(dy.cols - first, kPanel);
-  if (cols == kPanel) {
+  const int64_t cols = least(dy.cols - first, kSide);
+  if (cols == kSide) {
     Vec sum[kVectors];
     for (int v = 0; v < kVectors; ++v) sum[v] = load(sums + v * kLanes);
     for (int64_t r = 0; r < dy.rows; ++r, row += dy.stride) {
@@ -153,23 +155,23 @@ void pack_a(const PackOuter& a, int64_t first, int64_t last) {
   const T* dy = row_of<T>(a.dy, 0);
   const int64_t k = a.a.cols;
   const auto row_at = [&](int64_t r) { return dy + r * a.dy.stride; };
-  alignas(64) Word words[kWords][kPanel];
+  alignas(64) Word words[kWords][kSide];
   for (int64_t row = 0; row < k; row += kBlock<T>) {
-    for (int64_t panel = first; panel < last; panel += kPanel) {
+    for (int64_t panel = first; panel < last; panel += kSide) {
       for (int i = 0; i < kWords; ++i) {
-        join_rows<T, T>(row_at, row + i * kPerWord<T>, a.dy.rows, panel, last, words[i]);
+        join_rows<kSide, T, T>(row_at, row + i * kPerWord<T>, a.dy.rows, panel, last, words[i]);
       }
-      for (int64_t part = panel; part < least(panel + kPanel, last); part += kWords) {
+      for (int64_t part = panel; part < least(panel + kSide, last); part += kWords) {
         Word* to = reinterpret_cast<Word*>(row_of<T>(a.a, 0) + part * k + row);
-        transpose(words[0] + (part - panel), kPanel, to, k / kPerWord<T>, last - part);
+        transpose(words[0] + (part - panel), kSide, to, k / kPerWord<T>, last - part);
       }
     }
   }
   if (a.sums.empty()) return;
-  for (int64_t panel = first; panel < last; panel += kPanel) add_panel_sums<T>(a.sums, a.dy, panel);
+  for (int64_t panel = first; panel < last; panel += kSide) add_sums<T>(a.sums, a.dy, panel);
 }
 
-template <class T>
+template <class T, int kPanel>
 void pack_b(const PackOuter& a, int64_t first, int64_t last) {
   const T* x = row_of<T>(a.x, 0);
   const int64_t k = a.a.cols;
@@ -177,34 +179,42 @@ void pack_b(const PackOuter& a, int64_t first, int64_t last) {
   for (int64_t row = 0; row < k; row += kPerWord<T>) {
     for (int64_t panel = first; panel < last; panel += kPanel) {
       Word* to = static_cast<Word*>(a.b.data) + (panel * k + row * kPanel) / kPerWord<T>;
-      join_rows<T, T>(row_at, row, a.x.rows, panel, last, to);
+      join_rows<kPanel, T, T>(row_at, row, a.x.rows, panel, last, to);
     }
   }
+}
+
+// Calls f with the panel's columns as a constant.
+template <class F>
+void with_panel(Panel panel, F&& f) {
+  panel == Panel::columns_32 ? f.template operator()<32>() : f.template operator()<64>();
 }
 
 }  // namespace
 
 void pack_weights(Stream& s, const PackWeights& a) {
   with_float_type(a.panels.dtype, [&]<class T>(T) {
-    a.order == gemm::Order::transposed ? pack_transposed<T>(s, a) : pack_as_given<T>(s, a);
+    with_panel(a.panel, [&]<int kPanel> {
+      a.order == gemm::Order::transposed ? pack_transposed<T, kPanel>(s, a) : pack_as_given<T, kPanel>(s, a);
+    });
   });
 }
 
 void pack_outer(Stream& s, const PackOuter& a) {
-  constexpr int64_t kTask = 4 * kPanel;
+  constexpr int64_t kTask = 4 * kSide;
   const int64_t a_tasks = blocks(a.dy.cols, kTask), b_tasks = blocks(a.x.cols, kTask);
   with_float_type(a.x.dtype, [&]<class T>(T) {
     s.team().tasks(a_tasks + b_tasks, [&](int64_t task) {
-      const bool is_a = task < a_tasks;
-      const int64_t first = (is_a ? task : task - a_tasks) * kTask;
-      is_a ? pack_a<T>(a, first, least(first + kTask, a.dy.cols)) : pack_b<T>(a, first, least(first + kTask, a.x.cols));
+      if (task < a_tasks) return pack_a<T>(a, task * kTask, least((task + 1) * kTask, a.dy.cols));
+      const int64_t first = (task - a_tasks) * kTask;
+      with_panel(a.panel, [&]<int kPanel> { pack_b<T, kPanel>(a, first, least(first + kTask, a.x.cols)); });
     });
   });
 }
 
 void add_column_sums(Stream& s, const ColumnSums& a) {
   with_float_type(a.dy.dtype, [&]<class T>(T) {
-    s.team().tasks(blocks(a.dy.cols, kPanel), [&](int64_t panel) { add_panel_sums<T>(a.sums, a.dy, panel * kPanel); });
+    s.team().tasks(blocks(a.dy.cols, kSide), [&](int64_t part) { add_sums<T>(a.sums, a.dy, part * kSide); });
   });
 }
 

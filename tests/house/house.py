@@ -72,7 +72,7 @@ def machine_faults(root):
 def leaked_symbols(objects):
     """Weak definitions in objects of one instruction set that another object may define too: the linker keeps any one of them."""
     for path in objects:
-        target = re.search(r"cpu_avx\w+?(?=\.dir)", str(path))
+        target = re.search(r"cpu_a\w+?(?=\.dir)", str(path))
         listing = subprocess.run(["nm", "-C", "--defined-only", path], check=True, capture_output=True, text=True).stdout
         for line in listing.splitlines():
             kind, name = line.split(maxsplit=2)[1:] if not line.startswith(" ") else (None, None)
@@ -111,7 +111,7 @@ def main():
         "includes": lambda: include_faults(root),
         "lengths": lambda: length_faults(root),
         "machines": lambda: machine_faults(root),
-        "symbols": lambda: leaked_symbols(sorted(pathlib.Path(sys.argv[2]).rglob("*_cpu.cpp.o"))),
+        "symbols": lambda: leaked_symbols(sorted(pathlib.Path(sys.argv[2]).rglob("*cpu_a*.dir/**/*.o"))),
     }
     faults = checks[command]()
     found = 0

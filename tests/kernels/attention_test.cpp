@@ -73,7 +73,7 @@ Reference<float> naive_of(const Case& c, const Reference<double>& r) {
                             .scale = static_cast<float>(r.scale),
                             .dropout = r.dropout,
                             .row_ids = r.row_ids};
-  if ((c.target == Target::cpu_avx512_bf16 || c.target == Target::cuda) && c.dtype != DType::f32) {
+  if (c.target >= Target::cpu_avx512_bf16 && c.dtype != DType::f32) {
     naive.operand = [dtype = c.dtype](float x) { return static_cast<float>(round_to(x, dtype)); };
   }
   return naive;

@@ -80,7 +80,8 @@ std::vector<Target> targets() {
 #ifdef AID_TEST_SOFTGPU
   const std::vector<Target> all = {Target::cuda};
 #else
-  const std::vector<Target> all = {Target::cpu_avx2, Target::cpu_avx512, Target::cpu_avx512_bf16, Target::cuda};
+  const std::vector<Target> all = {Target::cpu_avx2, Target::cpu_avx512, Target::cpu_avx512_bf16, Target::cpu_amx,
+                                   Target::cuda};
 #endif
   for (const Target target : all) {
     if (supported(target)) found.push_back(target);

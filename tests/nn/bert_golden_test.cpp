@@ -128,7 +128,7 @@ TEST_P(BertGolden, Bf16GradientsNoWorseThanTwicePyTorch) {
 INSTANTIATE_TEST_SUITE_P(
     All, BertGolden,
     testing::Combine(testing::ValuesIn(Golden::names()),
-                     testing::Values(Target::cpu_avx2, Target::cpu_avx512, Target::cpu_avx512_bf16)),
+                     testing::Values(Target::cpu_avx2, Target::cpu_avx512, Target::cpu_avx512_bf16, Target::cpu_amx)),
     [](const auto& test) { return std::get<0>(test.param) + "_" + name_of(std::get<1>(test.param)); });
 
 }  // namespace

@@ -182,8 +182,8 @@ TEST(Resume, KillAtAnyMoment) {
     ASSERT_LT(attempt, 500) << "the run makes no progress";
     const pid_t child = start_child();
     ASSERT_GT(child, 0);
-    // Different moments; later ones in turn, so that every run gets a little further in the end.
-    std::this_thread::sleep_for(std::chrono::microseconds(8000 + 7919 * attempt % 50000));
+    // Different moments, later ones with every attempt: however slow the machine is, a run gets further in the end.
+    std::this_thread::sleep_for(std::chrono::microseconds(8000 + 7919 * attempt % (50000 + 2000 * attempt)));
     kill(child, SIGKILL);
     int status = 0;
     waitpid(child, &status, 0);
