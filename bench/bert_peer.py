@@ -2,7 +2,10 @@
 """One reference framework doing one piece of work on BETO's shapes, once for each line on stdin, answering each with the
 milliseconds it took. compare_bert.py lets it take turns with aid, so that both meet the same machine.
 
-    bert_peer.py {torch|onnxruntime|openvino} {infer|ragged|train} --precision {f32|bf16} [--batch N --length N] --model DIR
+    bert_peer.py {torch|onnxruntime|openvino|tensorrt} {infer|ragged|train} --precision {f32|bf16|f16} [--device {cpu|cuda}]
+                 [--batch N --length N] --model DIR
+
+A turn ends when the host has the results. PyTorch runs on either device, TensorRT on a GPU, the others on the CPU.
 """
 import argparse
 import pathlib
@@ -46,29 +49,37 @@ def torch_work(arguments, inputs):
     torch.manual_seed(0)
     model = AutoModelForSequenceClassification.from_pretrained(arguments.model)
     inputs = [(torch.from_numpy(ids), torch.from_numpy(mask)) for ids, mask in inputs]
-    bf16 = arguments.precision == "bf16"
+    device = torch.device(arguments.device)
+    if device.type == "cuda":  # without padding it needs no mask, and has faster kernels
+        inputs = [(ids.pin_memory(), None if mask.all() else mask.pin_memory()) for ids, mask in inputs]
+    dtype = {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}[arguments.precision]
+
+    def to_device(ids, mask):
+        return {"input_ids": ids.to(device, non_blocking=True),
+                "attention_mask": None if mask is None else mask.to(device, non_blocking=True)}
+
     if arguments.work != "train":
-        model.eval()
-        model = model.to(torch.bfloat16) if bf16 else model
+        model = model.eval().to(device, dtype)
 
         def infer():
             with torch.inference_mode():
                 for ids, mask in inputs:
-                    model(input_ids=ids, attention_mask=mask)
+                    model(**to_device(ids, mask)).logits.cpu()
 
         return infer
-    model.train()
+    model.train().to(device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-5, fused=True)
-    labels = torch.randint(0, LABELS, (arguments.batch,))
+    labels = torch.randint(0, LABELS, (arguments.batch,)).to(device)
 
     def train():
         for ids, mask in inputs:
-            with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-                loss = model(input_ids=ids, attention_mask=mask, labels=labels).loss
+            with torch.autocast(device.type, torch.bfloat16, enabled=dtype == torch.bfloat16):
+                loss = model(**to_device(ids, mask), labels=labels).loss
             loss.backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
+            loss.item(), norm.item()
 
     return train
 
@@ -129,19 +140,64 @@ def openvino_work(arguments, inputs):
     return infer
 
 
+def tensorrt_work(arguments, inputs):
+    """An engine for these very shapes: TensorRT at its best."""
+    import tensorrt
+    import torch
+
+    logger = tensorrt.Logger(tensorrt.Logger.ERROR)
+    builder = tensorrt.Builder(logger)
+    network = builder.create_network(0)
+    parser = tensorrt.OnnxParser(network, logger)
+    if not parser.parse_from_file(str(onnx_file(arguments.model))):
+        sys.exit("TensorRT cannot read the ONNX file: " + "; ".join(str(parser.get_error(i)) for i in range(parser.num_errors)))
+    config = builder.create_builder_config()
+    config.clear_flag(tensorrt.BuilderFlag.TF32)  # as the others compute f32
+    if arguments.precision != "f32":
+        config.set_flag(tensorrt.BuilderFlag.BF16 if arguments.precision == "bf16" else tensorrt.BuilderFlag.FP16)
+    profile = builder.create_optimization_profile()
+    shapes = sorted(ids.shape for ids, _ in inputs)
+    smallest, largest = (tuple(pick(shape[axis] for shape in shapes) for axis in (0, 1)) for pick in (min, max))
+    for name in ("input_ids", "attention_mask"):
+        profile.set_shape(name, smallest, shapes[len(shapes) // 2], largest)
+    config.add_optimization_profile(profile)
+    engine = tensorrt.Runtime(logger).deserialize_cuda_engine(builder.build_serialized_network(network, config))
+    context = engine.create_execution_context()
+    stream = torch.cuda.Stream()
+    inputs = [[torch.from_numpy(array).pin_memory() for array in pair] for pair in inputs]
+    logits = torch.empty((largest[0], LABELS), dtype=torch.float32, device="cuda")
+    context.set_tensor_address("logits", logits.data_ptr())
+
+    def infer():
+        with torch.cuda.stream(stream):
+            for pair in inputs:
+                on_device = [array.cuda(non_blocking=True) for array in pair]
+                for name, array in zip(("input_ids", "attention_mask"), on_device):
+                    context.set_input_shape(name, tuple(array.shape))
+                    context.set_tensor_address(name, array.data_ptr())
+                context.execute_async_v3(stream.cuda_stream)
+                logits[:pair[0].shape[0]].cpu()
+
+    return infer
+
+
+WORK = {"torch": torch_work, "onnxruntime": onnxruntime_work, "openvino": openvino_work, "tensorrt": tensorrt_work}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("framework", choices=["torch", "onnxruntime", "openvino"])
+    parser.add_argument("framework", choices=WORK)
     parser.add_argument("work", choices=["infer", "ragged", "train"])
     parser.add_argument("--model", required=True)
-    parser.add_argument("--precision", choices=["f32", "bf16"], default="f32")
+    parser.add_argument("--precision", choices=["f32", "bf16", "f16"], default="f32")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--length", type=int, default=128)
     parser.add_argument("--order", choices=["sorted", "file"], default="sorted")
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     inputs = list(batches(arguments.work, arguments, np.random.default_rng(0)))
-    run = {"torch": torch_work, "onnxruntime": onnxruntime_work, "openvino": openvino_work}[arguments.framework](arguments, inputs)
+    run = WORK[arguments.framework](arguments, inputs)
     run()
     print("ready", flush=True)
     for _ in sys.stdin:

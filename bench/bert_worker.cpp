@@ -1,6 +1,9 @@
-// aid's side of compare_bert.py: does one piece of work on BETO-base with random weights, once for each line on stdin,
-// and answers each with "milliseconds peak-MiB"; on "profile" with one JSON object of the time of each op.
-//   bert_worker {infer|ragged|train|peak} --precision {f32|bf16} [--batch N] [--length N] [--threads N]
+// aid's side of compare_bert.py: does one piece of work on BETO-base (or what --layers and the like make of it) with
+// random weights, once for each line on stdin, and answers each with "milliseconds peak-MiB" (of the host's memory); on
+// "profile" with one JSON object of the time of each op, on "peak" with the machine's GFLOP/s. A turn ends when the
+// host has the results: logits, or a step's loss and norm.
+//   bert_worker {infer|ragged|train} [--device {cpu|cuda}] [--precision {f32|bf16|f16}] [--batch N] [--length N]
+//               [--threads N] [--layers N] [--hidden N] [--words N]
 #include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
@@ -19,18 +22,22 @@ namespace aid {
 namespace {
 
 struct Options {
-  std::string work, precision = "f32";
-  int batch = 1, length = 128, threads = 2;
+  std::string work, device = "cpu", precision = "f32";
+  int batch = 1, length = 128, threads = 2, layers = 12, hidden = 768, words = 31002;
+
+  Target target() const { return device == "cuda" ? Target::cuda : default_target(); }
+  DType compute() const { return precision == "bf16" ? DType::bf16 : precision == "f16" ? DType::f16 : DType::f32; }
 };
 
 constexpr int kLabels = 12;
+constexpr int kHeadWidth = 64;
 
-nn::BertConfig beto_base() {
-  return {.vocab_size = 31002,
-          .hidden = 768,
-          .layers = 12,
-          .heads = 12,
-          .intermediate = 3072,
+nn::BertConfig config_of(const Options& options) {
+  return {.vocab_size = options.words,
+          .hidden = options.hidden,
+          .layers = options.layers,
+          .heads = options.hidden / kHeadWidth,
+          .intermediate = 4 * options.hidden,
           .max_positions = 512,
           .types = 2,
           .labels = kLabels,
@@ -44,10 +51,10 @@ std::vector<int> ragged_lengths() {
   return lengths;
 }
 
-nn::TokenBatch random_batch(std::span<const int> lengths, std::mt19937& random) {
+nn::TokenBatch random_batch(std::span<const int> lengths, int words, std::mt19937& random) {
   nn::TokenBatch batch;
   batch.cu_seqlens.push_back(0);
-  std::uniform_int_distribution<int> id(5, 31001);
+  std::uniform_int_distribution<int> id(5, words - 1);
   for (const int length : lengths) {
     for (int i = 0; i < length; ++i) batch.ids.push_back(id(random));
     batch.sequence_ids.push_back(static_cast<int32_t>(batch.cu_seqlens.size()) - 1);
@@ -71,7 +78,7 @@ std::vector<nn::TokenBatch> make_batches(const Options& options) {
            (end == begin || options.work != "ragged" || tokens + lengths[end] <= kTokenBudget)) {
       tokens += lengths[end++];
     }
-    batches.push_back(random_batch(std::span(lengths).subspan(begin, end - begin), random));
+    batches.push_back(random_batch(std::span(lengths).subspan(begin, end - begin), options.words, random));
     begin = end;
   }
   return batches;
@@ -81,16 +88,17 @@ class Worker {
  public:
   explicit Worker(const Options& options)
       : training_(options.work == "train"),
-        stream_({.threads = options.threads}),
+        stream_({.threads = options.threads, .target = options.target()}),
         batches_(make_batches(options)),
-        model_(beto_base(), options.precision == "bf16" ? DType::bf16 : DType::f32,
-               training_ ? nn::BertClassifier::Mode::training : nn::BertClassifier::Mode::inference) {
+        model_(config_of(options), options.compute(),
+               training_ ? nn::BertClassifier::Mode::training : nn::BertClassifier::Mode::inference, stream_.device()),
+        numbers_(DType::f32, 1, 2, stream_.device()) {
     if (training_) {
       for (nn::Parameter& parameter : model_.parameters()) {
         model_.initialise(parameter, 0);
         const CSpan value = parameter.value;
-        m_.push_back(Tensor::zeros(DType::f32, value.rows, value.cols));
-        v_.push_back(Tensor::zeros(DType::f32, value.rows, value.cols));
+        m_.push_back(Tensor::zeros(DType::f32, value.rows, value.cols, stream_.device()));
+        v_.push_back(Tensor::zeros(DType::f32, value.rows, value.cols, stream_.device()));
       }
     } else {
       // A model in inference refers to its weights: they live here.
@@ -105,8 +113,10 @@ class Worker {
       if (training_) {
         train(batch);
       } else {
-        model_.forward(stream_, batch);
+        results_.resize(static_cast<size_t>(batch.sequences() * kLabels));
+        stream_.download(matrix(results_.data(), batch.sequences(), kLabels), model_.forward(stream_, batch));
       }
+      stream_.synchronize();
       stream_.release();
     }
   }
@@ -129,11 +139,11 @@ class Worker {
     const Span logits = model_.forward_training(stream_, batch, {.seed = 0, .step = static_cast<uint32_t>(++step_)});
     std::vector<int32_t> labels(static_cast<size_t>(batch.sequences()));
     for (size_t i = 0; i < labels.size(); ++i) labels[i] = static_cast<int32_t>(i) % kLabels;
-    float loss = 0;
-    cross_entropy(stream_, {.loss = vector(&loss, 1),
+    const Span loss = numbers_.span().col_slice(0, 1), norm = numbers_.span().col_slice(1, 2);
+    cross_entropy(stream_, {.loss = loss,
                             .dlogits = logits,
                             .logits = logits,
-                            .labels = vector(labels.data(), batch.sequences())});
+                            .labels = stream_.upload(vector(labels.data(), batch.sequences()))});
     model_.backward(stream_, logits);
     std::vector<CSpan> gradients;
     std::vector<AdamWTensor> tensors;
@@ -146,15 +156,12 @@ class Worker {
                          .v = v_[i].span(),
                          .weight_decay = parameters[i].decay ? 0.01f : 0.0f});
     }
-    float norm = 0;
-    global_norm(stream_, {.norm = vector(&norm, 1), .vectors = gradients});
-    adamw(stream_, {.tensors = tensors,
-                    .lr = 2e-5f,
-                    .step = step_,
-                    .norm = vector(&norm, 1),
-                    .max_norm = 1,
-                    .clear_gradients = true});
+    global_norm(stream_, {.norm = norm, .vectors = gradients});
+    adamw(stream_,
+          {.tensors = tensors, .lr = 2e-5f, .step = step_, .norm = norm, .max_norm = 1, .clear_gradients = true});
     model_.update_weights(stream_);
+    results_.resize(2);
+    stream_.download(matrix(results_.data(), 1, 2), numbers_);
   }
 
   bool training_;
@@ -162,6 +169,8 @@ class Worker {
   std::vector<nn::TokenBatch> batches_;
   nn::BertClassifier model_;
   std::vector<Tensor> values_, m_, v_;
+  Tensor numbers_;              // a step's loss and norm
+  std::vector<float> results_;  // the host's
   int64_t step_ = 0;
 };
 
@@ -171,7 +180,7 @@ double peak_mib() {
   return static_cast<double>(usage.ru_maxrss) / 1024;
 }
 
-void print_profile(const Profiler& profiler, double peak_flops) {
+void print_profile(const Profiler& profiler) {
   struct Sum {
     double ms = 0, gflop = 0, mb = 0;
     int calls = 0;
@@ -184,9 +193,9 @@ void print_profile(const Profiler& profiler, double peak_flops) {
     sum.mb += static_cast<double>(event.bytes) / 1e6;
     ++sum.calls;
   }
-  nlohmann::json json = {{"peak_gflops", peak_flops / 1e9}, {"ops", nlohmann::json::object()}};
+  nlohmann::json json = nlohmann::json::object();
   for (const auto& [op, sum] : ops) {
-    json["ops"][op] = {{"ms", sum.ms}, {"calls", sum.calls}, {"gflop", sum.gflop}, {"mb", sum.mb}};
+    json[op] = {{"ms", sum.ms}, {"calls", sum.calls}, {"gflop", sum.gflop}, {"mb", sum.mb}};
   }
   std::cout << json.dump() << std::endl;
 }
@@ -195,22 +204,29 @@ int run(int argc, char** argv) {
   Options options;
   CLI::App app("aid's side of compare_bert.py");
   app.add_option("work", options.work)->required()->check(CLI::IsMember({"infer", "ragged", "train"}));
-  app.add_option("--precision", options.precision)->check(CLI::IsMember({"f32", "bf16"}));
+  app.add_option("--device", options.device)->check(CLI::IsMember({"cpu", "cuda"}));
+  app.add_option("--precision", options.precision)->check(CLI::IsMember({"f32", "bf16", "f16"}));
   app.add_option("--batch", options.batch);
   app.add_option("--length", options.length);
   app.add_option("--threads", options.threads);
+  app.add_option("--layers", options.layers);
+  app.add_option("--hidden", options.hidden, "A multiple of 64, the width of a head");
+  app.add_option("--words", options.words);
   CLI11_PARSE(app, argc, argv);
   Worker worker(options);
   worker.run();
   std::cout << "ready" << std::endl;
   for (std::string line; std::getline(std::cin, line);) {
+    if (line == "peak") {
+      std::cout << measure_matrix_peak(worker.stream(), options.compute()) / 1e9 << std::endl;
+      continue;
+    }
     if (line == "profile") {
-      const double peak = measure_matrix_peak(worker.stream(), options.precision == "bf16" ? DType::bf16 : DType::f32);
-      Profiler profiler;
+      Profiler profiler([&worker] { worker.stream().synchronize(); });
       worker.stream().set_profiler(&profiler);
       worker.run();
       worker.stream().set_profiler(nullptr);
-      print_profile(profiler, peak);
+      print_profile(profiler);
       continue;
     }
     const auto start = std::chrono::steady_clock::now();
@@ -224,4 +240,11 @@ int run(int argc, char** argv) {
 }  // namespace
 }  // namespace aid
 
-int main(int argc, char** argv) { return aid::run(argc, argv); }
+int main(int argc, char** argv) {
+  try {
+    return aid::run(argc, argv);
+  } catch (const std::exception& error) {
+    std::cerr << "bert_worker: " << error.what() << std::endl;
+    return 1;
+  }
+}

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""BETO's shapes on aid, PyTorch, ONNX Runtime and OpenVINO, in turns, so that every ratio comes from one run on one machine.
-ratio = the peer's time over ours: above 1, aid is faster. `./dev compare bert [--json FILE] [--only TEXT]`.
+"""BETO's shapes on aid, PyTorch, ONNX Runtime and OpenVINO, or on a GPU on aid, PyTorch and, where it is installed,
+TensorRT, in turns, so that every ratio comes from one run on one machine. ratio = the peer's time over ours: above 1, aid is
+faster. `./dev compare bert [--device cuda] [--json FILE] [--only TEXT]`.
 
 The JSON is a list of {work, peer, ratio, bar, ours_ms, peer_ms}; times are medians. A ratio's bar is what the project aims at.
 """
 import argparse
+import importlib.util
 import json
 import os
 import pathlib
@@ -75,6 +77,31 @@ def cases(model):
         yield (f"fine-tuning step {precision} b8 s128", ours("train", *shape), [("PyTorch", peer("torch", "train", model, *shape), bar)], 3)
 
 
+def gpu_cases(model):
+    """The same on a GPU. Batches of 1 show what a call costs, large ones what the GPU can do."""
+    cuda = ["--device", "cuda"]
+    with_tensorrt = importlib.util.find_spec("tensorrt") is not None
+    if not with_tensorrt:
+        print("TensorRT: not installed in .peers, left out")
+
+    def peers(work, *arguments):
+        yield ("PyTorch", peer("torch", work, model, *arguments), 1.0)
+        if with_tensorrt and work != "train":
+            yield ("TensorRT", peer("tensorrt", work, model, *arguments), None)
+
+    for precision in ("f32", "bf16", "f16"):
+        for batch in (1, 8, 128):
+            shape = [*cuda, "--precision", precision, "--batch", batch, "--length", 128]
+            yield f"inference {precision} b{batch} s128", ours("infer", *shape), list(peers("infer", *shape)), 20
+    bf16 = [*cuda, "--precision", "bf16"]
+    yield ("64 ragged texts bf16", ours("ragged", *bf16),
+           [(f"{name}, sorted by length", command, bar) for name, command, bar in peers("ragged", *bf16, "--batch", 8)], 10)
+    for precision in ("bf16", "f32"):
+        for batch in (8, 64):
+            shape = [*cuda, "--precision", precision, "--batch", batch, "--length", 128]
+            yield f"fine-tuning step {precision} b{batch} s128", ours("train", *shape), list(peers("train", *shape)), 20
+
+
 def measure(name, command, peers, rounds, rows):
     own = Worker(command)
     for peer_name, peer_command, bar in peers:
@@ -91,29 +118,29 @@ def measure(name, command, peers, rounds, rows):
                      "ours_ms": round(statistics.median(our for our, _ in times), 2),
                      "peer_ms": round(statistics.median(theirs for _, theirs in times), 2)})
         print_row(rows[-1])
-        if name.startswith("fine-tuning"):
+        if name.startswith("fine-tuning") and "cuda" not in command:  # the host's memory
             our_peak, peer_peak = max(peak[0] for peak in peaks), max(peak[1] for peak in peaks)
             rows.append({"work": f"peak memory of the {name}", "peer": peer_name, "ratio": round(peer_peak / our_peak, 3),
                          "bar": round(1 / 0.7, 3), "ours_mib": round(our_peak), "peer_mib": round(peer_peak)})
             print_row(rows[-1])
-    profile = json.loads(own.ask("profile"))
+    ops, peak = json.loads(own.ask("profile")), float(own.ask("peak"))
     own.close()
-    return profile
+    return ops, peak
 
 
 def is_product(op):
     return op.startswith("linear")
 
 
-def print_profile(name, profile):
+def print_profile(name, ops, peak):
     """Where our own time goes: per op its share, and for matrix products the share of the machine's measured peak."""
-    total = sum(op["ms"] for op in profile["ops"].values())
-    products = {name: op for name, op in profile["ops"].items() if is_product(name)}
+    total = sum(op["ms"] for op in ops.values())
+    products = {name: op for name, op in ops.items() if is_product(name)}
     product_ms = sum(op["ms"] for op in products.values())
     flops = sum(op["gflop"] for op in products.values())
     print(f"\n{name}: {total:.1f} ms in ops; matrix products {product_ms / total:.1%} of it, at "
-          f"{flops / product_ms * 1e3 / profile['peak_gflops']:.1%} of the machine's {profile['peak_gflops']:.0f} GFLOP/s")
-    for op, sums in sorted(profile["ops"].items(), key=lambda item: -item[1]["ms"]):
+          f"{flops / product_ms * 1e3 / peak:.1%} of the machine's {peak:.0f} GFLOP/s")
+    for op, sums in sorted(ops.items(), key=lambda item: -item[1]["ms"]):
         print(f"  {op:36} {sums['ms']:9.2f} ms {sums['ms'] / total:6.1%} {sums['calls']:5} calls"
               f" {sums['gflop'] / sums['ms'] * 1e3:8.0f} GFLOP/s {sums['mb'] / sums['ms']:7.1f} GB/s")
 
@@ -129,8 +156,8 @@ def print_row(row):
 PIPELINE = """
 import sys, pathlib
 from transformers import pipeline
-files = sys.argv[2:]
-classify = pipeline("text-classification", model=sys.argv[1], truncation=True)
+files = sys.argv[3:]
+classify = pipeline("text-classification", model=sys.argv[1], device=sys.argv[2], truncation=True)
 for file, verdict in zip(files, classify([pathlib.Path(f).read_text() for f in files])):
     print(file, verdict["label"], verdict["score"])
 """
@@ -139,29 +166,29 @@ TUNED = """
 import sys, pathlib, torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 torch.set_num_threads(2)
-files = sys.argv[2:]
+files = sys.argv[3:]
 tokenizer = AutoTokenizer.from_pretrained(sys.argv[1])
-model = AutoModelForSequenceClassification.from_pretrained(sys.argv[1], dtype=torch.bfloat16).eval()
+model = AutoModelForSequenceClassification.from_pretrained(sys.argv[1], dtype=torch.bfloat16).eval().to(sys.argv[2])
 ids = tokenizer([pathlib.Path(f).read_text() for f in files], truncation=True, max_length=512)["input_ids"]
 order = sorted(range(len(files)), key=lambda i: len(ids[i]))
 with torch.inference_mode():
     for begin in range(0, len(order), 8):
         rows = order[begin:begin + 8]
-        batch = tokenizer.pad({"input_ids": [ids[i] for i in rows]}, return_tensors="pt")
+        batch = tokenizer.pad({"input_ids": [ids[i] for i in rows]}, return_tensors="pt").to(sys.argv[2])
         for i, p in zip(rows, model(**batch).logits.float().softmax(-1)):
             print(files[i], int(p.argmax()), float(p.max()))
 """
 
 
-def whole_process(model, files, rows, rounds=2):
+def whole_process(model, device, files, rows, rounds=2):
     def seconds(command):
         start = time.perf_counter()
         subprocess.run([str(part) for part in command], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         return time.perf_counter() - start
 
-    own = [BUILD / "aid", "predict", model, *files, "--quiet"]
+    own = [BUILD / "aid", "predict", model, *files, "--quiet", "--device", device]
     for name, script, bar in (("transformers pipeline", PIPELINE, 2.5), ("transformers, bf16, batches of 8 by length", TUNED, 1.4)):
-        other = [sys.executable, "-c", script, model, *files]
+        other = [sys.executable, "-c", script, model, device, *files]
         pairs = [(seconds(own), seconds(other)) for _ in range(rounds)]
         rows.append({"work": f"aid predict, {len(files)} files, whole process", "peer": name,
                      "ratio": round(statistics.median(theirs / our for our, theirs in pairs), 3), "bar": bar,
@@ -171,7 +198,7 @@ def whole_process(model, files, rows, rounds=2):
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as short:
         short.write("hola\n")
         short.flush()
-        start_up = min(seconds([BUILD / "aid", "predict", model, short.name, "--quiet"]) for _ in range(3))
+        start_up = min(seconds([BUILD / "aid", "predict", model, short.name, "--quiet", "--device", device]) for _ in range(3))
     print(f"start-up (one word): {start_up * 1e3:.0f} ms")
 
 
@@ -198,6 +225,7 @@ def random_model(folder, files):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--json", type=pathlib.Path)
     parser.add_argument("--only", default="", help="the cases whose name holds this text")
     arguments = parser.parse_args()
@@ -208,11 +236,11 @@ def main():
     subprocess.run([sys.executable, ROOT / "bench/bert_peer.py", "onnxruntime", "infer", "--model", model], check=True,
                    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)  # exports ONNX before anything is timed
     rows, profiles = [], []
-    for name, command, peers, rounds in cases(model):
+    for name, command, peers, rounds in gpu_cases(model) if arguments.device == "cuda" else cases(model):
         if arguments.only in name:
-            profiles.append((name, measure(name, command, peers, rounds, rows)))
+            profiles.append((name, *measure(name, command, peers, rounds, rows)))
     if arguments.only in "predict":
-        whole_process(model, files[:: len(files) // 100][:100], rows)
+        whole_process(model, arguments.device, files[:: len(files) // 100][:100], rows)
     for profile in profiles:
         print_profile(*profile)
     if arguments.json:

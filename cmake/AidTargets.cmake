@@ -38,6 +38,9 @@ function(aid_cpu_kernels name)
     if(target STREQUAL cpu_amx)
       set(sources ${amx_sources})
     endif()
+    if(NOT sources)
+      continue()
+    endif()
     add_library(${name}_${target} OBJECT ${sources})
     target_link_libraries(${name}_${target} PRIVATE aid_flags)
     target_compile_definitions(${name}_${target} PRIVATE AID_TARGET=${target})
@@ -67,11 +70,12 @@ function(aid_cuda_kernels name)
     $<$<AND:$<BOOL:${AID_WERROR}>,$<COMPILE_LANGUAGE:CUDA>>:-Werror=all-warnings>)
 endfunction()
 
-# aid_test(NAME LIBRARIES...): every *_test.cpp below this folder in one GoogleTest program. Suites named Shared* read
-# AID_SHARED_DIR: they carry the label `shared` and are left out where it is missing. The time limit tells a test that
-# hangs from one under a sanitizer on a busy machine.
+# aid_test(NAME LIBRARIES...): every *_test.cpp below this folder in one GoogleTest program; a *_cpu.cpp is aid_cpu_kernels'
+# business. Suites named Shared* read AID_SHARED_DIR: they carry the label `shared` and are left out where it is missing.
+# The time limit tells a test that hangs from one under a sanitizer on a busy machine.
 function(aid_test name)
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS *.cpp)
+  list(FILTER sources EXCLUDE REGEX "_cpu\\.cpp$")
   add_executable(${name} ${sources})
   target_link_libraries(${name} PRIVATE aid_flags ${ARGN} GTest::gtest_main)
   target_compile_definitions(${name} PRIVATE AID_SOURCE_DIR="${CMAKE_SOURCE_DIR}" AID_SHARED_DIR="${AID_SHARED_DIR}"
@@ -87,8 +91,8 @@ function(aid_test name)
   endif()
 endfunction()
 
-# aid_on_softgpu(PROGRAM): links it with the software GPU in place of aid_cudart and of cuBLASLt.
-function(aid_on_softgpu name)
+# aid_link_softgpu(NAME): the software GPU in place of aid_cudart and of cuBLASLt.
+function(aid_link_softgpu name)
   target_link_libraries(${name} PRIVATE "$<LINK_GROUP:RESCAN,aid_kernels,softgpu_cudart>")
   # RPATH, not RUNPATH: LD_LIBRARY_PATH may hold NVIDIA's own cuBLASLt.
   set_target_properties(${name} PROPERTIES BUILD_RPATH ${CMAKE_BINARY_DIR}/softgpu)
@@ -103,7 +107,7 @@ function(aid_cuda_test name)
     return()
   endif()
   aid_test(${name} ${ARGN})
-  aid_on_softgpu(${name})
+  aid_link_softgpu(${name})
   target_sources(${name} PRIVATE ${CMAKE_SOURCE_DIR}/tests/softgpu_listener.cpp)
   target_compile_definitions(${name} PRIVATE AID_TEST_SOFTGPU)
 endfunction()

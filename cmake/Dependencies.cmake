@@ -50,9 +50,9 @@ find_package(benchmark QUIET)
 aid_report("Google Benchmark" "${benchmark_FOUND}" "${benchmark_VERSION}" "the benchmarks are not built")
 
 # aid_cudart: what every program that contains aid_kernels is linked with in the end: NVIDIA's static runtime, or the tests'
-# software GPU in its place. Empty without a toolkit.
+# software GPU in its place. Empty without a toolkit: the system's, or the one that `./dev cuda-toolkit` installs.
 add_library(aid_cudart INTERFACE)
-find_program(AID_NVCC nvcc PATHS /usr/local/cuda/bin)
+find_program(AID_NVCC nvcc PATHS /usr/local/cuda/bin ${CMAKE_SOURCE_DIR}/.cuda/toolkit/bin)
 if(AID_CUDA AND AID_NVCC)
   set(CMAKE_CUDA_COMPILER ${AID_NVCC})
   set(CMAKE_CUDA_ARCHITECTURES ${AID_CUDA_ARCHITECTURES})
@@ -66,9 +66,10 @@ if(AID_CUDA AND AID_NVCC)
   endif()
   find_package(CUDAToolkit REQUIRED)
   target_link_libraries(aid_cudart INTERFACE CUDA::cudart_static)
+  set(CMAKE_BUILD_RPATH ${CUDAToolkit_LIBRARY_DIR})  # the toolkit's cuBLASLt, which programs open at run time
   message(STATUS "CUDA toolkit: ${CUDAToolkit_VERSION} (${AID_NVCC}), for ${AID_CUDA_ARCHITECTURES}")
 elseif(AID_CUDA)
-  message(STATUS "CUDA toolkit: not found; the CPU program is complete without it")
+  message(STATUS "CUDA toolkit: not found (`./dev cuda-toolkit` installs one); the CPU program is complete without it")
   set(AID_CUDA OFF)
 else()
   message(STATUS "CUDA toolkit: not asked for (AID_CUDA=OFF); the CPU program is complete without it")

@@ -56,10 +56,11 @@ std::vector<EncoderLayer> make_layers(ParameterStore& store, const BertConfig& c
   return layers;
 }
 
-const BertConfig& checked(const BertConfig& config, DType compute) {
+const BertConfig& checked(const BertConfig& config, DType compute, Mode mode, Device device) {
   check_config(config);
-  AID_CHECK(compute == DType::f32 || compute == DType::bf16, "computes in ", name_of(compute),
-            "; expected f32 or bf16");
+  AID_CHECK(computes_in(device, compute), "computes in ", name_of(compute), "; expected f32, bf16 or, on a GPU, f16");
+  AID_CHECK(mode == Mode::inference || compute != DType::f16,
+            "trains in f16; expected f32 or bf16: small gradients are zero in f16");
   return config;
 }
 
@@ -88,7 +89,7 @@ struct BertClassifier::State {
 };
 
 BertClassifier::State::State(const BertConfig& the_config, DType the_compute, Mode mode, Device device)
-    : config(checked(the_config, the_compute)),
+    : config(checked(the_config, the_compute, mode, device)),
       compute(the_compute),
       store(mode, kParametersPerLayer * config.layers + kOtherParameters, device),
       embedding(store, embedding_prefix(config), config),

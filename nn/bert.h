@@ -23,6 +23,7 @@ class BertClassifier {
   using Mode = nn::Mode;
   using DropoutKey = nn::DropoutKey;
 
+  // compute: f32 or bf16; on a GPU, in inference, f16 too.
   BertClassifier(const BertConfig& config, DType compute, Mode mode, Device device = Device::cpu);
   ~BertClassifier();
   BertClassifier(BertClassifier&&) noexcept;

@@ -148,7 +148,7 @@ void add_matching(CLI::App& app, MetricsOptions& options) {
       ->type_name("COLUMN");
   app.add_option("--time-col", options.columns.time, "Column that orders several rows of one file")
       ->type_name("COLUMN");
-  add_choice<workflow::Duplicates>(app, "--duplicates", options.duplicates,
+  add_choice<workflow::Duplicates>(app, "--duplicates,--dup", options.duplicates,
                                    {{"last", workflow::Duplicates::last},
                                     {"first", workflow::Duplicates::first},
                                     {"majority", workflow::Duplicates::majority},

@@ -39,11 +39,12 @@ void add_common_options(CLI::App& app, CommonOptions& options) {
          "--precision",
          [&options](const std::string& name) {
            using enum train::Precision;
-           options.precision = name == "f32" ? f32 : name == "bf16" ? bf16 : best;
+           options.precision = name == "f32" ? f32 : name == "bf16" ? bf16 : name == "f16" ? f16 : best;
          },
-         "Of matrix products and activations; auto: bf16 where the processor has it, else f32")
-      ->check(CLI::IsMember({"auto", "f32", "bf16"}).description(""))
-      ->type_name("{auto,f32,bf16}")
+         "Of matrix products and activations; auto: bf16 where the processor has it, else f32; f16: on a GPU, not in "
+         "training")
+      ->check(CLI::IsMember({"auto", "f32", "bf16", "f16"}).description(""))
+      ->type_name("{auto,f32,bf16,f16}")
       ->default_str("auto");
   app.add_option("--threads", options.threads, "0: one per core that this process may use")
       ->check(CLI::Range(0, 4096).description(""))

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "io/aws/uri.h"
 #include "io/error.h"
 #include "io/sync/sync.h"
 #include "tools/commands.h"
@@ -82,17 +83,21 @@ int sync(SyncOptions options) {
   if (options.dry_run) options.sync.mode = io::sync::Mode::dry_run;
   if (options.remove) options.sync.extra = io::sync::Extra::removed;
   const bool upload = !is_s3(options.from);
-  if (upload && !is_s3(options.to)) {
+  if (upload && (!is_s3(options.to) || options.from.find("://") != std::string::npos)) {
+    // A presigned URL has its secrets in the query.
     throw io::Error(
         "expected `aid sync s3://BUCKET/PREFIX/ SUB1,SUB2 [DIR]` or `aid sync DIR s3://BUCKET/PREFIX/`, and found '" +
-        options.from + "' and '" + options.to + "'");
+        io::aws::redacted(options.from) + "' and '" + io::aws::redacted(options.to) + "'");
   }
   const train::InterruptScope interrupts;
   options.sync.interrupted = train::interrupt_requested;
   train::Progress progress(options.quiet ? train::Progress::Style::quiet : train::Progress::style_of_stderr());
   SyncProgress shown(progress, upload ? "uploading, MB" : "downloading, MB");
-  options.sync.progress = [&](const io::sync::Totals& totals) { shown.show(totals); };
-  if (options.dry_run) options.sync.tell = [](const std::string& line) { std::printf("%s\n", line.c_str()); };
+  if (options.dry_run) {
+    options.sync.tell = [](const std::string& line) { std::printf("%s\n", line.c_str()); };
+  } else {
+    options.sync.progress = [&](const io::sync::Totals& totals) { shown.show(totals); };
+  }
 
   io::aws::S3Client client(options.client);
   io::sync::Report report;

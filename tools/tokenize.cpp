@@ -46,12 +46,6 @@ void append_line(std::string& out, const std::vector<int32_t>& ids, const std::v
   out += "]}\n";
 }
 
-void write(const std::string& text) {
-  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size()) {
-    throw io::Error(std::string("stdout: cannot be written: ") + std::strerror(errno));
-  }
-}
-
 int tokenize(const TokenizeOptions& options) {
   tokenizer::LoadOptions load{.nfc = options.nfc, .special_tokens_in_text = options.special_tokens_in_text};
   if (options.strip_accents != "config") load.strip_accents = options.strip_accents == "on";
@@ -65,7 +59,8 @@ int tokenize(const TokenizeOptions& options) {
     if (!opened) throw io::Error(options.file + ": cannot be opened: " + std::strerror(errno));
   }
   std::istream& in = options.file == "-" ? std::cin : opened;
-  io::JsonlTextReader jsonl(in, options.file == "-" ? "stdin" : options.file);
+  const std::string name = options.file == "-" ? "stdin" : options.file;
+  io::JsonlTextReader jsonl(in, name);
   std::string text, out;
   std::vector<int32_t> ids;
   std::vector<tokenizer::Offset> offsets;
@@ -75,12 +70,11 @@ int tokenize(const TokenizeOptions& options) {
     tokenizer.encode_ids(text, ids, offsets, limit);  // reads no further than the limit
     ids.push_back(tokenizer.sep_id());
     offsets.push_back({});
-    append_line(out, ids, offsets);
-    if (out.size() < (size_t{1} << 16)) continue;
-    write(out);
     out.clear();
+    append_line(out, ids, offsets);
+    if (std::fwrite(out.data(), 1, out.size(), stdout) != out.size()) break;  // main() says why
   }
-  write(out);
+  if (in.bad()) throw io::Error(name + ": cannot be read: " + std::strerror(errno));
   return kDone;
 }
 

@@ -20,6 +20,9 @@ struct TrainOptions {
 int run_training(const TrainOptions& options, const std::string& command) {
   FineTuneOptions run = options.run;
   run.precision = options.common.precision;
+  AID_CHECK(run.precision != train::Precision::f16,
+            "--precision f16: small gradients would be zero in training; expected bf16, which has the range of f32, or "
+            "f32");
   train::Progress progress(options.common.progress_style());
   Stream stream(options.common.stream());
   const DType compute = train::compute_type(run.precision, stream);
@@ -107,12 +110,13 @@ void add_texts(CLI::App& app, FineTuneOptions& run) {
                "Compose letters and accents (Unicode NFC) before the tokenizer; the model remembers it");
 }
 
+// Where transformers' Trainer calls an option otherwise, its name is understood too.
 void add_recipe(CLI::App& app, train::Recipe& recipe, FineTuneOptions& run) {
   using Order = train::BatchPlanOptions::Order;
-  app.add_option("--epochs", recipe.epochs, "Passes over the training texts")->type_name("N");
-  app.add_option("--lr", recipe.lr, "Highest learning rate")->type_name("X");
-  app.add_option("--batch-size", recipe.batch_size, "Texts")->type_name("N");
-  app.add_option("--gradient-accumulation", recipe.gradient_accumulation,
+  app.add_option("--epochs,--num-train-epochs", recipe.epochs, "Passes over the training texts")->type_name("N");
+  app.add_option("--lr,--learning-rate", recipe.lr, "Highest learning rate")->type_name("X");
+  app.add_option("--batch-size,--per-device-train-batch-size", recipe.batch_size, "Texts")->type_name("N");
+  app.add_option("--gradient-accumulation,--gradient-accumulation-steps", recipe.gradient_accumulation,
                  "An optimizer step takes so many batches; its loss is the mean over all their texts")
       ->type_name("N");
   app.add_option("--token-budget", recipe.token_budget,
@@ -135,7 +139,8 @@ void add_recipe(CLI::App& app, train::Recipe& recipe, FineTuneOptions& run) {
   app.add_option("--adam-epsilon", recipe.adam_epsilon, "AdamW: added to the root of the mean square")->type_name("X");
   app.add_option("--max-grad-norm", recipe.max_grad_norm, "Gradients are clipped to this L2 norm; 0: not")
       ->type_name("X");
-  app.add_option("--label-smoothing", recipe.label_smoothing, "Share of the target that goes to all classes alike")
+  app.add_option("--label-smoothing,--label-smoothing-factor", recipe.label_smoothing,
+                 "Share of the target that goes to all classes alike")
       ->type_name("X");
   app.add_option("--class-weights", run.class_weighting,
                  "Weights of the classes in the loss: none, balanced (texts / classes / texts of the class), or a JSON "
@@ -152,14 +157,17 @@ void add_evaluation(CLI::App& app, train::Recipe& recipe, FineTuneOptions& run) 
       ->check(CLI::IsMember({"accuracy", "macro-f1", "loss", "last"}))
       ->type_name("")
       ->default_str(name_of(recipe.best_metric));
-  app.add_option("--eval-every", recipe.eval_every, "Steps between evaluations; 0: after every epoch")->type_name("N");
-  app.add_option("--early-stopping", recipe.early_stopping,
+  app.add_option("--eval-every,--eval-steps", recipe.eval_every, "Steps between evaluations; 0: after every epoch")
+      ->type_name("N");
+  app.add_option("--early-stopping,--early-stopping-patience", recipe.early_stopping,
                  "Stop after so many evaluations without a better one; 0: never")
       ->type_name("N");
-  app.add_option("--save-every", run.save_every, "Steps between checkpoints, besides every epoch's end; 0: none")
+  app.add_option("--save-every,--save-steps", run.save_every,
+                 "Steps between checkpoints, besides every epoch's end; 0: none")
       ->check(CLI::NonNegativeNumber.description(""))
       ->type_name("N");
-  app.add_option("--keep-checkpoints", run.keep_checkpoints, "The newest so many, besides the best model")
+  app.add_option("--keep-checkpoints,--save-total-limit", run.keep_checkpoints,
+                 "The newest so many, besides the best model")
       ->check(CLI::PositiveNumber.description(""))
       ->type_name("N");
   app.add_option("--pass-tokens", run.tokens_per_pass,

@@ -58,7 +58,7 @@ class BertDocumentClassifier final : public Classifier {
             folder, {.nfc = record_ && record_->nfc, .special_tokens_in_text = options.special_tokens_in_text})),
         encoder_(tokenizer_, long_options(folder, record_, options, model_.config.model.max_positions,
                                           tokenizer_.model_max_length())) {
-    check_vocabulary(folder);
+    check_vocabulary(folder, model_.config, tokenizer_);
     if (record_ && record_->labels != labels()) {
       throw io::Error((folder / kRunRecordFile).string() + " and " + (folder / "config.json").string() +
                       " have different labels; expected the same list in both: one of the files is another model's");
@@ -104,14 +104,6 @@ class BertDocumentClassifier final : public Classifier {
     std::deque<Sequence> waiting;    // to be computed, in order
     int64_t waiting_tokens = 0;
   };
-
-  void check_vocabulary(const std::filesystem::path& folder) const {
-    const auto tokens = static_cast<int64_t>(tokenizer_.vocab_size());
-    if (tokens <= model_.config.model.vocab_size) return;
-    throw io::Error(folder.string() + ": the tokenizer has " + std::to_string(tokens) +
-                    " tokens, config.json and the weights " + std::to_string(model_.config.model.vocab_size) +
-                    "; expected the tokenizer that the model was trained with");
-  }
 
   void read_some(State& state) {
     const auto files = state.files.subspan(state.read, std::min(kFilesPerRead, state.files.size() - state.read));

@@ -10,6 +10,10 @@ DType compute_type(Precision precision, const Stream& stream) {
       return DType::f32;
     case Precision::bf16:
       return DType::bf16;
+    case Precision::f16:
+      AID_CHECK(stream.device() == Device::cuda,
+                "--precision f16: the CPU computes in f32 or bf16; expected --device cuda, or --precision bf16");
+      return DType::f16;
     case Precision::best:
       break;
   }

@@ -37,7 +37,8 @@ class Classifier {
                         const std::function<bool(size_t file, const Verdict& verdict)>& sink) = 0;
 };
 
-enum class Precision : uint8_t { best, f32, bf16 };  // best: bf16 where the processor or GPU has it, else f32
+enum class Precision : uint8_t { best, f32, bf16, f16 };  // best: bf16 where the processor or GPU has it, else f32
+// Throws std::invalid_argument for f16 without a GPU.
 DType compute_type(Precision precision, const Stream& stream);
 
 struct OpenOptions {

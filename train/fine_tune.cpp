@@ -223,6 +223,7 @@ FineTuneResult fine_tune(Stream& s, const FineTuneOptions& given, Progress& prog
   if (options.texts.max_length == 0) options.texts.max_length = std::min<int64_t>(512, config.model.max_positions);
   const auto tokenizer =
       tokenizer::Tokenizer::load(options.model, {.strip_accents = options.strip_accents, .nfc = options.nfc});
+  check_vocabulary(options.model, config, tokenizer);
   const TextEncoder encoder(tokenizer, options.texts);
 
   Data data = read_data(options, s.team(), progress);

@@ -243,6 +243,15 @@ HfModel open_for_training(const std::filesystem::path& folder, const TrainingSta
   return model;
 }
 
+void check_vocabulary(const std::filesystem::path& folder, const HfConfig& config,
+                      const tokenizer::Tokenizer& tokenizer) {
+  const auto tokens = static_cast<int64_t>(tokenizer.vocab_size());
+  if (tokens <= config.model.vocab_size) return;
+  throw io::Error(folder.string() + ": the tokenizer has " + std::to_string(tokens) +
+                  " tokens, config.json and the weights " + std::to_string(config.model.vocab_size) +
+                  "; expected the tokenizer that the model was trained with");
+}
+
 void write_hf_model(const std::filesystem::path& folder, const HfConfig& config,
                     std::span<const nn::Parameter> parameters, const tokenizer::Tokenizer& tokenizer) {
   io::write_atomically(folder / "config.json", hf_config_json(config));

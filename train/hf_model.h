@@ -37,6 +37,10 @@ struct TrainingStart {
 // Pooler and head are drawn anew where the file has none, and the head where it was made for other labels.
 HfModel open_for_training(const std::filesystem::path& folder, const TrainingStart& start);
 
+// Throws io::Error where the tokenizer has ids that the model has no embedding for.
+void check_vocabulary(const std::filesystem::path& folder, const HfConfig& config,
+                      const tokenizer::Tokenizer& tokenizer);
+
 // Writes config.json, model.safetensors (f32) and the tokenizer's files into an existing folder (an AtomicDirectory's),
 // so that AutoModelForSequenceClassification and AutoTokenizer open it with the same logits.
 void write_hf_model(const std::filesystem::path& folder, const HfConfig& config,

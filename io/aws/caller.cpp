@@ -17,6 +17,8 @@ constexpr int kRetryTokens = 500, kRetryCost = 5, kTimeoutCost = 10;
 constexpr milliseconds kLongestWait{20'000}, kLongestRetryAfter{60'000};
 constexpr std::int64_t kSkew = 4 * 60;  // seconds; AWS accepts 5 minutes
 constexpr int kUsualAttempts = 8;
+// Seconds between two renewals of credentials that are still good: some sources give none that last longer, or fail.
+constexpr std::int64_t kRenewalPause = 60;
 
 template <std::size_t N>
 bool is_one_of(const std::string& code, const std::array<std::string_view, N>& codes) {
@@ -48,6 +50,27 @@ int attempts_of(const ClientOptions& options, const Configuration& configuration
 std::string bundle_of(const ClientOptions& options, const Configuration& configuration) {
   if (!options.ca_bundle.empty()) return options.ca_bundle;
   return configuration.variable("AWS_CA_BUNDLE").value_or(configuration.value("ca_bundle").value_or(""));
+}
+
+bool is_on(const std::optional<std::string>& value) { return lower_case(value.value_or("")) == "true"; }
+
+// With what the environment and the profile say of how the service is addressed.
+ClientOptions completed(ClientOptions options, const Service& service, const Configuration& configuration) {
+  const auto either = [&](const char* variable, const char* key) {
+    const auto value = configuration.variable(variable);
+    return is_on(value ? value : configuration.value(key));
+  };
+  options.dual_stack = options.dual_stack || either("AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint");
+  options.fips = options.fips || either("AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint");
+  if (service.name == "s3") {
+    options.accelerate = options.accelerate || is_on(configuration.value("s3.use_accelerate_endpoint"));
+  }
+  if (options.addressing == Addressing::automatic) {
+    const std::string style = lower_case(configuration.value("s3.addressing_style").value_or(""));
+    if (style == "path") options.addressing = Addressing::path;
+    if (style == "virtual") options.addressing = Addressing::virtual_host;
+  }
+  return options;
 }
 
 // What the service asks to wait: seconds, or milliseconds in its own header.
@@ -88,14 +111,15 @@ struct Caller::Job {
   std::string payload_hash;
   int attempts = 0;
   long long number = 0;  // of the attempt, among all
+  int generation = 0;    // of the credentials that signed it
   bool redirected = false, renewed = false, unskewed = false;
   int cost = 0;  // tokens that the last retry took
 };
 
 Caller::Caller(const ClientOptions& options, Service service)
-    : options_(options),
-      service_(std::move(service)),
+    : service_(std::move(service)),
       configuration_(options.profile),
+      options_(completed(options, service_, configuration_)),
       region_(options.region.empty() ? configuration_.region() : options.region),
       custom_url_(options.endpoint_url.empty() ? configuration_.endpoint_url(service_.variable) : options.endpoint_url),
       max_attempts_(attempts_of(options, configuration_)),
@@ -206,10 +230,12 @@ void Caller::pump() {
 
 bool Caller::have_credentials() {
   if (options_.signing == Signing::anonymous) return true;
-  const Freshness freshness = credentials_ ? freshness_of(*credentials_, now()) : Freshness::renew_first;
-  if (freshness != Freshness::fresh && !renewing_) renew_credentials();
+  const Freshness freshness = credentials_ ? freshness_of(*credentials_, now()) : Freshness::expired;
+  const bool wanted =
+      freshness == Freshness::expired || (freshness == Freshness::due && now() >= last_renewal_ + kRenewalPause);
+  if (wanted && !renewing_) renew_credentials();
   // While the new ones come, the old ones are used as long as they are good.
-  return credentials_ && (freshness != Freshness::renew_first || *credentials_->expires > now());
+  return freshness != Freshness::expired;
 }
 
 // The chain blocks, so it has a thread of its own; in the meantime calls wait in the queue.
@@ -224,11 +250,17 @@ void Caller::renew_credentials() {
     } catch (const std::exception& error) {
       why = error.what();
     }
-    driver_.post([this, found, why] {
+    driver_.post([this, found, why]() mutable {
       renewing_ = false;
+      last_renewal_ = now();
+      if (found && freshness_of(*found, now()) == Freshness::expired) {
+        why = found->source + ": the credentials had expired before they came; is this machine's clock right?";
+        found.reset();
+      }
       if (found) {
         credentials_ = found;
-      } else if (!credentials_ || !credentials_->expires || *credentials_->expires <= now()) {
+        ++generation_;
+      } else if (!credentials_ || freshness_of(*credentials_, now()) == Freshness::expired) {
         credentials_.reset();
         auto waiting = std::move(queue_);
         queue_.clear();
@@ -244,10 +276,12 @@ HttpRequest Caller::build(Job& job) {
   EndpointQuery query{.region = region_, .bucket = call.bucket, .custom_url = custom_url_};
   const auto known = bucket_regions_.find(call.bucket);
   if (known != bucket_regions_.end()) query.region = known->second;
+  // An access point has no path of its own.
   query.path_style =
-      options_.addressing == Addressing::path || (options_.addressing == Addressing::automatic && !custom_url_.empty());
-  query.dual_stack = options_.dual_stack || configuration_.variable("AWS_USE_DUALSTACK_ENDPOINT") == "true";
-  query.fips = options_.fips || configuration_.variable("AWS_USE_FIPS_ENDPOINT") == "true";
+      options_.addressing == Addressing::path ||
+      (options_.addressing == Addressing::automatic && !custom_url_.empty() && !call.bucket.starts_with("arn:"));
+  query.dual_stack = options_.dual_stack;
+  query.fips = options_.fips;
   query.accelerate = options_.accelerate;
   const Endpoint endpoint = service_.endpoint(query);
 
@@ -303,6 +337,7 @@ void Caller::attempt(const JobPtr& job) {
   ++job->attempts;
   ++in_flight_;
   job->number = ++started_;
+  job->generation = generation_;
   {
     const std::lock_guard lock(statistics_mutex_);
     ++statistics_.attempts;
@@ -418,8 +453,8 @@ void Caller::again(const JobPtr& job, Kind kind, const HttpAnswer& answer) {
     ++statistics_.retries;
   }
   if (kind == Kind::expired) {
-    // Those of another call may have been renewed meanwhile; one renewal too many does no harm.
-    if (!renewing_) credentials_.reset();
+    // Another call may have had them renewed meanwhile.
+    if (!renewing_ && job->generation == generation_) credentials_.reset();
     queue_.push_front(job);
     return;
   }
@@ -445,7 +480,11 @@ void Caller::fail(const JobPtr& job, const std::string& code, const std::string&
   std::string message = job->call.what + ": " + why;
   if (!request_id.empty()) message += " (request " + request_id + ")";
   if (job->attempts > 1) message += ", after " + std::to_string(job->attempts) + " attempts";
-  if (code == "AccessDenied" || status == 403) message += "; check the permissions of these credentials and the region";
+  if (code == "InvalidObjectState") {
+    message += "; it is archived: restore it first (`aws s3api restore-object`)";
+  } else if (code == "AccessDenied" || status == 403) {
+    message += "; check the permissions of these credentials and the region";
+  }
   job->done(CallError(message, {.status = status, .code = code, .request_id = request_id, .attempts = job->attempts}));
 }
 

@@ -84,9 +84,9 @@ class Caller {
             const std::string& request_id = "");
   std::int64_t now() const;
 
-  const ClientOptions options_;
   const Service service_;
   Configuration configuration_;
+  const ClientOptions options_;
   std::string region_, custom_url_;
   int max_attempts_;
   Signer signer_;
@@ -99,6 +99,8 @@ class Caller {
   int retry_tokens_;
   std::int64_t clock_offset_ = 0;  // seconds that the service is ahead
   std::optional<Credentials> credentials_;
+  int generation_ = 0;             // of the credentials
+  std::int64_t last_renewal_ = 0;  // when it ended, well or not
   bool renewing_ = false, cancelled_ = false;
   std::map<std::string, std::string> bucket_regions_;
   std::mt19937_64 random_{std::random_device{}()};

@@ -17,7 +17,7 @@ namespace {
 using nlohmann::json;
 using std::chrono::milliseconds;
 
-constexpr std::int64_t kRenewSoon = 15 * 60, kRenewFirst = 10 * 60;  // seconds before the end
+constexpr std::int64_t kRenewal = 15 * 60;  // seconds before the end
 constexpr int kDeepestRoles = 8;
 
 // Without the parser's message: it quotes what it read.
@@ -59,8 +59,8 @@ bool is_container_host(const Url& url) {
 }  // namespace
 
 Freshness freshness_of(const Credentials& credentials, std::int64_t now) {
-  if (!credentials.expires || now < *credentials.expires - kRenewSoon) return Freshness::fresh;
-  return now < *credentials.expires - kRenewFirst ? Freshness::renew_soon : Freshness::renew_first;
+  if (!credentials.expires || now < *credentials.expires - kRenewal) return Freshness::fresh;
+  return now < *credentials.expires ? Freshness::due : Freshness::expired;
 }
 
 Credentials parse_credentials_json(const std::string& text, const std::string& what) {

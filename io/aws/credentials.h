@@ -45,8 +45,8 @@ class CredentialChain {
 // the text.
 Credentials parse_credentials_json(const std::string& text, const std::string& what);
 
-// Whether credentials are to be renewed soon, or cannot be used any more without.
-enum class Freshness { fresh, renew_soon, renew_first };
+// due: to be renewed, while they are still good for a quarter of an hour at most.
+enum class Freshness { fresh, due, expired };
 Freshness freshness_of(const Credentials& credentials, std::int64_t now);
 
 }  // namespace aid::io::aws

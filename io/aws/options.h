@@ -11,7 +11,8 @@ enum class Addressing { automatic, path, virtual_host };
 // How a client finds its service and behaves towards it. What is empty comes from the environment and the profile, in
 // the order of the AWS command line: AWS_PROFILE; AWS_REGION, AWS_DEFAULT_REGION, the profile's region;
 // AWS_ENDPOINT_URL_<SERVICE>, AWS_ENDPOINT_URL, the profile's services section and endpoint_url; AWS_CA_BUNDLE;
-// AWS_USE_DUALSTACK_ENDPOINT, AWS_USE_FIPS_ENDPOINT; AWS_MAX_ATTEMPTS.
+// AWS_USE_DUALSTACK_ENDPOINT, AWS_USE_FIPS_ENDPOINT and the profile's keys of these names; the profile's
+// s3.addressing_style and s3.use_accelerate_endpoint; AWS_MAX_ATTEMPTS.
 struct ClientOptions {
   std::string profile;
   std::string region;

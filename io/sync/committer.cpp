@@ -85,25 +85,27 @@ void Committer::commit(std::vector<Arrival>& batch) {
     }
   };
   for (std::size_t i = 0; i < batch.size(); ++i) guarded(i, [this](Arrival& arrival) { write(arrival); });
-  std::string flush_error;
-  if (batch.size() > kFlushedSingly) {
+  const auto flushed = [](const auto& flush) -> std::string {
     try {
-      tree_.flush();
+      flush();
+      return "";
     } catch (const Error& error) {
-      flush_error = error.what();
+      return error.what();
     }
-  }
+  };
+  const std::string lost_bytes = batch.size() > kFlushedSingly ? flushed([this] { tree_.flush(); }) : "";
   for (std::size_t i = 0; i < batch.size(); ++i) {
     guarded(i, [&](Arrival& arrival) {
-      if (!flush_error.empty()) throw Error(flush_error);
+      if (!lost_bytes.empty()) throw Error(lost_bytes);
       if (batch.size() <= kFlushedSingly && ::fsync(tree_.open_temporary(arrival.temporary).get()) != 0) {
         throw Error("cannot be written: " + std::generic_category().message(errno));
       }
       if (!arrival.path.empty()) tree_.place(arrival.temporary, arrival.path);
     });
     if (!errors[i].empty() && !batch[i].path.empty()) tree_.remove_temporary(batch[i].temporary);
-    batch[i].done(errors[i]);
   }
+  const std::string lost_names = flushed([this] { tree_.flush_names(); });
+  for (std::size_t i = 0; i < batch.size(); ++i) batch[i].done(errors[i].empty() ? lost_names : errors[i]);
 }
 
 }  // namespace aid::io::sync

@@ -132,13 +132,13 @@ Downloader::Downloader(aws::S3Client& client, const Download& download, const Op
 
 Report Downloader::run() {
   // Nothing is begun before each folder is known to be there.
-  std::vector<std::pair<Listing*, aws::ListPage>> pages;
+  std::vector<aws::ListPage> pages(listings_.size());
   std::optional<CallError> error;
-  for (Listing& listing : listings_) {
-    client_.list({.bucket = download_.bucket, .prefix = listing.prefix},
-                 on_end<aws::ListPage>([&](Outcome<aws::ListPage>& outcome) {
+  for (std::size_t i = 0; i < pages.size(); ++i) {
+    client_.list({.bucket = download_.bucket, .prefix = listings_[i].prefix},
+                 on_end<aws::ListPage>([&, i](Outcome<aws::ListPage>& outcome) {
                    if (outcome.ok()) {
-                     pages.emplace_back(&listing, std::move(outcome.value()));
+                     pages[i] = std::move(outcome.value());
                    } else if (!error) {
                      error = outcome.error();
                    }
@@ -147,11 +147,11 @@ Report Downloader::run() {
   work([] {});
   if (report_.interrupted) return std::move(report_);
   if (error) throw *error;
-  for (const auto& [listing, page] : pages) {
-    if (page.objects.empty() && page.next_token.empty()) fail_for_nothing(*listing);
+  for (std::size_t i = 0; i < pages.size(); ++i) {
+    if (pages[i].objects.empty() && pages[i].next_token.empty()) fail_for_nothing(listings_[i]);
   }
   open_target();
-  for (auto& [listing, page] : pages) take(*listing, page);
+  for (std::size_t i = 0; i < pages.size(); ++i) take(listings_[i], pages[i]);
   work([this] { pump(); });
   committer_.reset();
   conclude();

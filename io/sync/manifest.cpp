@@ -23,6 +23,7 @@ using nlohmann::json;
 using Line = nlohmann::ordered_json;
 
 constexpr int kFormat = 1;
+constexpr std::size_t kPiece = 1 << 20;
 constexpr const char* kFileName = "manifest.jsonl";
 
 std::string line_of(const Line& line) { return line.dump() + "\n"; }
@@ -47,6 +48,16 @@ std::string part_line(const std::string& path, const PartialTransfer& transfer, 
                   {"part_size", transfer.part_size},
                   {"part", part},
                   {"part_etag", etag}});
+}
+
+template <class Take>
+void for_each_line(const Manifest& manifest, Take take) {
+  take(header_line());
+  for (const auto& [path, folder] : manifest.folders) take(folder_line(path, folder));
+  for (const auto& [path, file] : manifest.files) take(file_line(path, file));
+  for (const auto& [path, transfer] : manifest.partials) {
+    for (const auto& [part, etag] : transfer.parts) take(part_line(path, transfer, part, etag));
+  }
 }
 
 bool is_same_transfer(const PartialTransfer& a, const PartialTransfer& b) {
@@ -150,12 +161,8 @@ fs::path manifest_path(const fs::path& folder) { return folder / kStateFolder / 
 }  // namespace
 
 std::string to_text(const Manifest& manifest) {
-  std::string text = header_line();
-  for (const auto& [path, folder] : manifest.folders) text += folder_line(path, folder);
-  for (const auto& [path, file] : manifest.files) text += file_line(path, file);
-  for (const auto& [path, transfer] : manifest.partials) {
-    for (const auto& [part, etag] : transfer.parts) text += part_line(path, transfer, part, etag);
-  }
+  std::string text;
+  for_each_line(manifest, [&](const std::string& line) { text += line; });
   return text;
 }
 
@@ -254,8 +261,21 @@ void ManifestWriter::flush() {
 
 void ManifestWriter::finish() {
   flush();
-  if (!stale_) return;
-  write_atomically(path_, to_text(content_));
+  if (!stale_) {
+    if (::fsync(file_) != 0) fail("cannot write", path_);
+    return;
+  }
+  // Piece by piece: the text of all of it is as large again as what is in memory.
+  AtomicFile whole(path_);
+  std::string piece;
+  for_each_line(content_, [&](const std::string& line) {
+    piece += line;
+    if (piece.size() < kPiece) return;
+    whole.write(piece);
+    piece.clear();
+  });
+  whole.write(piece);
+  whole.commit();
   const int file = ::openat(lock_, kFileName, O_RDWR | O_APPEND | O_NOFOLLOW | O_CLOEXEC);
   if (file < 0) fail("cannot write", path_);
   ::close(std::exchange(file_, file));

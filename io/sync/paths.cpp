@@ -14,9 +14,17 @@ constexpr std::size_t kLongestComponent = 255;
 
 bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
-// One component of a pattern: whether `c` is in the set that starts behind '['. `end`: behind its ']', or npos where
-// there is none and the '[' stands for itself.
-bool in_set(std::string_view pattern, std::size_t start, char c, std::size_t& end) {
+// The character at `at`: a code point's bytes, or the one byte where they are no UTF-8.
+std::string_view character(std::string_view text, std::size_t at) {
+  const auto lead = static_cast<unsigned char>(text[at]);
+  const std::size_t size = lead < 0xC0 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
+  const std::string_view whole = text.substr(at, size);
+  return valid_utf8_prefix(whole) == whole.size() ? whole : text.substr(at, 1);
+}
+
+// One component of a pattern: whether the character `c` is in the set that starts behind '['. `end`: behind its ']', or
+// npos where there is none and the '[' stands for itself. The bytes of UTF-8 are ordered as its code points are.
+bool in_set(std::string_view pattern, std::size_t start, std::string_view c, std::size_t& end) {
   std::size_t at = start;
   const bool negated = at < pattern.size() && pattern[at] == '!';
   if (negated) ++at;
@@ -25,12 +33,14 @@ bool in_set(std::string_view pattern, std::size_t start, char c, std::size_t& en
   if (close == std::string_view::npos) return false;
   bool found = false;
   while (at < close) {
-    const bool range = at + 2 < close && pattern[at + 1] == '-';
-    const unsigned char from = static_cast<unsigned char>(pattern[at]),
-                        to = static_cast<unsigned char>(pattern[range ? at + 2 : at]),
-                        value = static_cast<unsigned char>(c);
-    found = found || (from <= value && value <= to);
-    at += range ? 3 : 1;
+    const std::string_view from = character(pattern, at);
+    std::string_view to = from;
+    at += from.size();
+    if (at + 1 < close && pattern[at] == '-') {
+      to = character(pattern, at + 1);
+      at += 1 + to.size();
+    }
+    found = found || (from <= c && c <= to);
   }
   return found != negated;
 }
@@ -100,20 +110,23 @@ bool matches(std::string_view pattern, std::string_view text) {
     if (t == text.size()) return p == pattern.size();
     bool one = false;
     std::size_t next = p + 1;
+    const std::string_view c = character(text, t);
     if (p < pattern.size()) {
-      one = pattern[p] == '?' || pattern[p] == text[t];
+      const std::string_view wanted = character(pattern, p);
+      one = wanted == "?" || wanted == c;
+      if (one && wanted != "?") next = p + wanted.size();
       if (pattern[p] == '[') {
         std::size_t end = 0;
-        const bool found = in_set(pattern, p + 1, text[t], end);
+        const bool found = in_set(pattern, p + 1, c, end);
         if (end != std::string_view::npos) one = found, next = end;
       }
     }
     if (one) {
       p = next;
-      ++t;
-    } else if (star != std::string_view::npos) {  // the last '*' takes one byte more
+      t += c.size();
+    } else if (star != std::string_view::npos) {  // the last '*' takes one character more
       p = star + 1;
-      t = ++retry;
+      t = retry += character(text, retry).size();
     } else {
       return false;
     }

@@ -25,7 +25,7 @@ struct Totals {
 };
 
 struct Options {
-  std::vector<FilterRule> filters;  // on paths relative to a folder that is synchronised
+  std::vector<FilterRule> filters;  // on paths below the prefix, or below the folder that is sent
   int concurrency = 64;             // transfers at a time
   Extra extra = Extra::kept;        // what the target has and the source has not; what the filters leave out stays
   Mode mode = Mode::real;

@@ -70,6 +70,7 @@ const Descriptor& Tree::folder(const std::string& path, bool create) {
     const Descriptor& above = folder(parent_of(path), true);
     if (::mkdirat(above.get(), name_of(path).c_str(), 0777) != 0 && errno != EEXIST)
       fail("cannot make the folder", path, errno);
+    renamed_.insert(parent_of(path));
     if (const Descriptor* found = find_folder(path)) return *found;
     error = errno;
   }
@@ -155,6 +156,15 @@ void Tree::place(const std::string& temporary, const std::string& path) {
   if (::renameat(temporaries().get(), temporary.c_str(), target.get(), name_of(path).c_str()) != 0) {
     fail(errno == EISDIR ? "a folder is where a file is needed:" : "cannot write", path, errno);
   }
+  renamed_.insert(parent_of(path));
+}
+
+void Tree::flush_names() {
+  for (const std::string& path : renamed_) {
+    // EINVAL: a file system whose folders cannot be flushed.
+    if (::fsync(folder(path, false).get()) != 0 && errno != EINVAL) fail("cannot flush the folder", path, errno);
+  }
+  renamed_.clear();
 }
 
 void Tree::flush() {

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -55,6 +56,8 @@ class Tree {
   static void set_time(int descriptor, std::int64_t mtime);
   // Puts a temporary file in its place; the folders it needs are made.
   void place(const std::string& temporary, const std::string& path);
+  // The names that place() gave reach the disk.
+  void flush_names();
 
   // All that was written below the folder reaches the disk.
   void flush();
@@ -68,6 +71,7 @@ class Tree {
 
   std::filesystem::path root_;
   std::unordered_map<std::string, Descriptor> folders_;
+  std::set<std::string> renamed_;  // folders in which a name is not known to be on the disk
   Descriptor temporaries_;
 };
 

@@ -24,12 +24,20 @@ using aws::Outcome;
 
 constexpr std::uint64_t kInOnePiece = 16 << 20;
 constexpr std::size_t kDeletedAtOnce = 1'000;
+// A file that is younger can change once more without getting another time: clocks of disks tick.
+constexpr std::int64_t kSettled = 50'000'000;  // nanoseconds
 
 struct Source {
   std::string path;
   LocalFile file;
+  bool settled = false;    // its time tells whether it has changed since
   bool restarted = false;  // its multipart upload was gone
 };
+
+// For the manifest. Without its time the file is compared by its content in the next run.
+SyncedFile entry_of(const Source& source, const std::string& etag) {
+  return {.etag = etag, .size = source.file.size, .mtime = source.settled ? source.file.mtime : 0};
+}
 
 // A file that is sent in parts.
 struct Parts {
@@ -41,6 +49,11 @@ struct Parts {
 
 std::int64_t nanoseconds_of(fs::file_time_type time) {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::file_clock::to_sys(time).time_since_epoch())
+      .count();
+}
+
+std::int64_t nanoseconds_now() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch())
       .count();
 }
 
@@ -156,13 +169,17 @@ void Uploader::walk() {
     sources_[path] = fs::is_regular_file(status);
   }
   if (error) throw Error("cannot list the folder '" + upload_.source.string() + "': " + error.message());
+  if (sources_.empty() && !objects_.empty() && options_.extra == Extra::removed) {
+    throw Error("'" + upload_.source.string() + "' is empty: to remove all that is below s3://" + upload_.bucket + "/" +
+                upload_.prefix + " is refused; is it the right folder?");
+  }
   for (const auto& [path, regular] : sources_) {
     if (!regular || !is_wanted(options_.filters, path)) continue;
     if (options_.interrupted && options_.interrupted()) return;
     if (const std::string why = why_unsafe(path); !why.empty()) {
       problem(path, why);
     } else if (const auto file = state_of(path, error)) {
-      consider({.path = path, .file = *file});
+      consider({.path = path, .file = *file, .settled = file->mtime + kSettled < nanoseconds_now()});
     } else {
       problem(path, "cannot be read: " + error.message());
     }
@@ -184,8 +201,7 @@ void Uploader::consider(const Source& source) {
       if (descriptor && compare_content(descriptor.get(), source.file.size, object->second.etag) == Content::same) {
         ++report_.adopted;
         if (manifest_) {
-          manifest_->set_file(source.path,
-                              {.etag = object->second.etag, .size = source.file.size, .mtime = source.file.mtime});
+          manifest_->set_file(source.path, entry_of(source, object->second.etag));
         }
         return;
       }
@@ -316,9 +332,7 @@ void Uploader::sent(const Source& source, const std::string& etag) {
     forget_partial(source.path);
     return problem(source.path, "changed while it was sent; run again");
   }
-  if (manifest_) {
-    manifest_->set_file(source.path, {.etag = etag, .size = source.file.size, .mtime = source.file.mtime});
-  }
+  if (manifest_) manifest_->set_file(source.path, entry_of(source, etag));
   ++report_.transferred;
   ++totals_.objects_done;
   report_.bytes += static_cast<long long>(source.file.size);

@@ -42,7 +42,7 @@ struct bf16 {
 };
 static_assert(sizeof(bf16) == 2);
 
-// IEEE binary16, as it is stored; kernels convert it (F16C).
+// IEEE binary16, as it is stored; kernels convert it (F16C). On the CPU it is only cast from and to.
 struct f16 {
   uint16_t bits = 0;
 };

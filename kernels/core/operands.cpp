@@ -14,9 +14,9 @@ void check_optional(const char* op, const char* operand, const CSpan& span, int6
   if (!span.empty()) check_operand(op, operand, span, rows, cols, dtype);
 }
 
-void check_float(const char* op, const char* operand, const CSpan& span) {
-  AID_CHECK(span.dtype == DType::f32 || span.dtype == DType::bf16, op, ": ", operand, " holds ", name_of(span.dtype),
-            "; expected f32 or bf16");
+void check_float(const char* op, const Stream& s, const char* operand, const CSpan& span) {
+  AID_CHECK(computes_in(s.device(), span.dtype), op, ": ", operand, " holds ", name_of(span.dtype),
+            s.device() == Device::cuda ? "; expected f32, bf16 or f16" : "; expected f32 or bf16");
 }
 
 void check_dropout(const char* op, const Dropout& dropout, const CSpan& row_ids, int64_t rows) {

@@ -3,6 +3,7 @@
 
 #include "kernels/core/philox.h"
 #include "kernels/core/span.h"
+#include "kernels/core/stream.h"
 
 namespace aid {
 
@@ -10,8 +11,8 @@ namespace aid {
 void check_operand(const char* op, const char* operand, const CSpan& span, int64_t rows, int64_t cols, DType dtype);
 // The same for one that may be left out.
 void check_optional(const char* op, const char* operand, const CSpan& span, int64_t rows, int64_t cols, DType dtype);
-// f32 or bf16, the types that activations are kept in.
-void check_float(const char* op, const char* operand, const CSpan& span);
+// f32, bf16 or, on a GPU, f16: the types that activations are kept in.
+void check_float(const char* op, const Stream& s, const char* operand, const CSpan& span);
 // Dropout that is on has 0 <= p < 1 and an id for each row.
 void check_dropout(const char* op, const Dropout& dropout, const CSpan& row_ids, int64_t rows);
 

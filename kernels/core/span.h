@@ -11,6 +11,11 @@ namespace aid {
 
 enum class Device : uint8_t { cpu, cuda };
 
+// Whether ops take activations of this type there: f32 and bf16, and f16 on a GPU.
+constexpr bool computes_in(Device device, DType dtype) {
+  return dtype == DType::f32 || dtype == DType::bf16 || (dtype == DType::f16 && device == Device::cuda);
+}
+
 namespace detail {
 
 template <class Pointer>  // void* or const void*

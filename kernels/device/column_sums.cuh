@@ -6,7 +6,7 @@
 namespace aid::cuda {
 
 // first[c] += sum_r x[r, c] for the columns of `first`, and second likewise for those that follow it in x; second may
-// be empty. x: f32 or bf16. Both f32.
+// be empty. x: f32, bf16 or f16. Both f32.
 struct ColumnSums {
   Span first, second;
   CSpan x;

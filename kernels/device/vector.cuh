@@ -121,11 +121,13 @@ bool vectors_fit(int64_t width, const Spans&... spans) {
   return (fits(spans) && ...);
 }
 
-// Calls f with a value of the element type, f32 or bf16: with_float_type(x.dtype, [&]<class T>(T) { ... }).
+// Calls f with a value of the element type, f32, bf16 or f16: with_float_type(x.dtype, [&]<class T>(T) { ... }).
 template <class F>
 void with_float_type(DType dtype, F&& f) {
   if (dtype == DType::bf16) {
     f(bf16{});
+  } else if (dtype == DType::f16) {
+    f(f16{});
   } else {
     f(float{});
   }

@@ -25,7 +25,7 @@ ActivationBackwardFn activation_backward;
 
 void activation_forward(Stream& s, const ActivationForward& a) {
   constexpr const char* kOp = "activation_forward";
-  check_float(kOp, "x", a.x);
+  check_float(kOp, s, "x", a.x);
   check_operand(kOp, "y", a.y, a.x.rows, a.x.cols, a.x.dtype);
   const ProfileScope scope(s.profiler(), {.op = kOp, .bytes = a.x.bytes() + a.y.bytes(), .flops = 25 * a.x.size()});
   select(s, cpu_avx2::activation_forward, cpu_avx512::activation_forward, cpu_avx512_bf16::activation_forward,
@@ -35,7 +35,7 @@ void activation_forward(Stream& s, const ActivationForward& a) {
 void activation_backward(Stream& s, const ActivationBackward& a) {
   constexpr const char* kOp = "activation_backward";
   const int64_t rows = a.dy.rows, cols = a.dy.cols;
-  check_float(kOp, "dy", a.dy);
+  check_float(kOp, s, "dy", a.dy);
   check_operand(kOp, "x", a.x, rows, cols, a.dy.dtype);
   check_operand(kOp, "dx", a.dx, rows, cols, a.dy.dtype);
   check_optional(kOp, "y", a.y, rows, cols, a.dy.dtype);

@@ -10,7 +10,7 @@
 namespace aid {
 
 struct ActivationForward {
-  Span y;   // [rows, cols], f32 or bf16; may be x's memory
+  Span y;   // [rows, cols], f32, bf16, on a GPU f16; may be x's memory
   CSpan x;  // same shape and dtype
   Activation activation = Activation::none;
 };

@@ -7,15 +7,6 @@
 namespace aid::cuda {
 namespace {
 
-template <class F>
-void with_storage_type(DType dtype, F&& f) {
-  if (dtype == DType::f16) {
-    f(f16{});
-  } else {
-    with_float_type(dtype, f);
-  }
-}
-
 // bfloat16's own conversion, which keeps a NaN's bits; the processor's makes one NaN of all.
 template <int N>
 __device__ void store_exactly(const float (&from)[N], bf16* to) {
@@ -55,8 +46,8 @@ __global__ void __launch_bounds__(kElementBlock) cast_kernel(Cast a, int64_t row
 
 void cast(Stream& s, const Cast& a) {
   const ElementGrid grid(a.y, a.x);
-  with_storage_type(a.x.dtype, [&]<class From>(From) {
-    with_storage_type(a.y.dtype, [&]<class To>(To) {
+  with_float_type(a.x.dtype, [&]<class From>(From) {
+    with_float_type(a.y.dtype, [&]<class To>(To) {
       constexpr int kWide = 16 / static_cast<int>(std::max(sizeof(From), sizeof(To)));
       if (vectors_fit(kWide, a.x, a.y)) {
         launch(s, cast_kernel<To, From, kWide>, grid.shape(kWide), a, grid.rows, grid.cols);

@@ -20,7 +20,7 @@ DropoutForwardFn dropout_forward;
 
 void dropout_forward(Stream& s, const DropoutForward& a) {
   constexpr const char* kOp = "dropout_forward";
-  check_float(kOp, "x", a.x);
+  check_float(kOp, s, "x", a.x);
   check_operand(kOp, "y", a.y, a.x.rows, a.x.cols, a.x.dtype);
   check_dropout(kOp, a.dropout, a.row_ids, a.x.rows);
   const ProfileScope scope(s.profiler(), {.op = kOp, .bytes = a.x.bytes() + a.y.bytes(), .flops = a.x.size()});

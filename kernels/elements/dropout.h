@@ -8,7 +8,7 @@
 namespace aid {
 
 struct DropoutForward {
-  Span y;  // [rows, cols], f32 or bf16; may be x's memory
+  Span y;  // [rows, cols], f32, bf16, on a GPU f16; may be x's memory
   CSpan x;
   Dropout dropout;
   CSpan row_ids;  // i32 [rows]

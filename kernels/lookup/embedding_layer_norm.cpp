@@ -64,7 +64,7 @@ void check_lookup(const char* op, const Args& a, int64_t tokens, int64_t cols) {
 void embedding_layer_norm_forward(Stream& s, const EmbeddingLayerNormForward& a) {
   constexpr const char* kOp = "embedding_layer_norm_forward";
   const int64_t tokens = a.y.rows, cols = a.y.cols;
-  check_float(kOp, "y", a.y);
+  check_float(kOp, s, "y", a.y);
   check_lookup(kOp, a, tokens, cols);
   check_operand(kOp, "y", a.y, tokens, cols, a.y.dtype);
   check_operand(kOp, "beta", a.beta, 1, cols, DType::f32);
@@ -80,7 +80,7 @@ void embedding_layer_norm_forward(Stream& s, const EmbeddingLayerNormForward& a)
 void embedding_layer_norm_backward(Stream& s, const EmbeddingLayerNormBackward& a) {
   constexpr const char* kOp = "embedding_layer_norm_backward";
   const int64_t tokens = a.dy.rows, cols = a.dy.cols;
-  check_float(kOp, "dy", a.dy);
+  check_float(kOp, s, "dy", a.dy);
   check_lookup(kOp, a, tokens, cols);
   check_optional(kOp, "dy2", a.dy2, tokens, cols, a.dy.dtype);
   check_operand(kOp, "mean", a.mean, 1, tokens, DType::f32);

@@ -16,7 +16,7 @@ struct EmbeddingTables {
 };
 
 struct EmbeddingLayerNormForward {
-  Span y;                // [tokens, cols], f32 or bf16
+  Span y;                // [tokens, cols], f32, bf16, on a GPU f16
   Span mean, rstd;       // f32 [tokens], saved for backward; empty in inference
   CSpan ids, positions;  // i32 [tokens]; out of a table's range is an error that names token and id
   CSpan types;           // i32 [tokens], or empty: all 0

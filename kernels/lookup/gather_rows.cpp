@@ -47,7 +47,7 @@ void gather_rows(Stream& s, const GatherRows& a) {
 
 void scatter_add_rows(Stream& s, const ScatterAddRows& a) {
   constexpr const char* kOp = "scatter_add_rows";
-  check_float(kOp, "x", a.x);
+  check_float(kOp, s, "x", a.x);
   check_operand(kOp, "index", a.index, 1, a.x.rows, DType::i32);
   check_operand(kOp, "x", a.x, a.index.cols, a.y.cols, a.y.dtype);
   check_index(kOp, a.index, a.y.rows);

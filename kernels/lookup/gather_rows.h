@@ -15,7 +15,7 @@ struct GatherRows {
 void gather_rows(Stream& s, const GatherRows& a);
 
 struct ScatterAddRows {
-  Span y;       // [rows, cols], f32 or bf16, +=; rows may be strided
+  Span y;       // [rows, cols], f32, bf16, on a GPU f16, +=; rows may be strided
   CSpan x;      // [indices, cols], same dtype
   CSpan index;  // i32 [indices], ascending: no row is added to twice
 };

@@ -23,7 +23,7 @@ AttentionShape check_inputs(const char* op, const Stream& s, const Arguments& a)
   AID_CHECK(shape.head_dim >= 1 && shape.head_dim <= kMaxHeadDim, op, ": heads of ", shape.head_dim,
             " columns; expected 1 to ", kMaxHeadDim);
   AID_CHECK(a.scale > 0, op, ": scale ", a.scale, "; expected more than 0");
-  if (s.target() != Target::cuda || a.q.dtype != DType::f16) check_float(op, "q", a.q);  // the GPU's also take f16
+  check_float(op, s, "q", a.q);
   check_operand(op, "q", a.q, queries, cols, a.q.dtype);
   check_operand(op, "k", a.k, keys, cols, a.q.dtype);
   check_operand(op, "v", a.v, keys, cols, a.q.dtype);

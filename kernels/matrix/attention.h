@@ -15,7 +15,7 @@
 namespace aid {
 
 struct AttentionForward {
-  Span out;          // [q_tokens, heads * head_dim]
+  Span out;          // [q_tokens, heads * head_dim], f32, bf16, on a GPU f16
   Span lse;          // f32 [q_tokens, heads], saved for backward; empty in inference
   CSpan q;           // [q_tokens, heads * head_dim]; q, k, v may be column slices of one [tokens, 3 * heads * head_dim]
   CSpan k, v;        // [k_tokens, heads * head_dim]

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <limits>
 #include <vector>
 
 #include "kernels/elements/activation.h"
@@ -211,7 +212,7 @@ void backward_weight(Stream& s, const LinearBackwardWeight& a) {
 LinearWeights::LinearWeights() = default;
 LinearWeights::LinearWeights(int64_t out, int64_t in, DType compute, Use use) {
   AID_CHECK(out > 0 && in > 0, "linear: weights of ", out, " x ", in);
-  AID_CHECK(compute == DType::f32 || compute == DType::bf16, "linear: computes in f32 or bf16, not ", name_of(compute));
+  AID_CHECK(computes_in(Device::cuda, compute), "linear: computes in f32, bf16 or f16, not ", name_of(compute));
   state_ = std::make_unique<State>(State{.out = out, .in = in, .compute = compute, .use = use});
 }
 LinearWeights::~LinearWeights() = default;
@@ -232,6 +233,8 @@ void LinearWeights::update(Stream& s, std::span<const CSpan> stacked) {
     rows += w.rows;
   }
   AID_CHECK(rows == out(), "linear: weights have ", out(), " rows; got ", rows);
+  AID_CHECK(computes_in(s.device(), compute()), "linear: products in ", name_of(compute()),
+            " need a GPU; expected f32 or bf16");
   select(s, update_packed, AID_CUDA_KERNEL(update_weights))(s, *this, stacked);
 }
 
@@ -273,22 +276,39 @@ void linear_backward_weight(Stream& s, const LinearBackwardWeight& a) {
   select(s, backward_weight, AID_CUDA_KERNEL(linear_backward_weight))(s, a);
 }
 
-double measure_matrix_peak(Stream& s, DType compute) {
-  constexpr int64_t kRows = 1024, kSize = 1024;
+namespace {
+
+// The shortest time of a product of two square matrices, in seconds.
+double product_time(Stream& s, DType compute, int64_t size) {
   constexpr int kTries = 20;
-  LinearWeights weights(kSize, kSize, compute, LinearWeights::Use::inference);
-  const Tensor w = Tensor::zeros(DType::f32, kSize, kSize, s.device());
-  const Tensor x = Tensor::zeros(compute, kRows, kSize, s.device()), y(compute, kRows, kSize, s.device());
+  constexpr double kEnough = 1;
+  LinearWeights weights(size, size, compute, LinearWeights::Use::inference);
+  const Tensor w = Tensor::zeros(DType::f32, size, size, s.device());
+  const Tensor x = Tensor::zeros(compute, size, size, s.device()), y(compute, size, size, s.device());
   weights.update(s, w);
-  double best = 0;
-  for (int i = 0; i < kTries; ++i) {
+  s.synchronize();
+  double best = std::numeric_limits<double>::infinity(), total = 0;
+  for (int i = 0; i < kTries && total < kEnough; ++i) {
     const auto begin = std::chrono::steady_clock::now();
     linear_forward(s, {.y = y, .x = x, .weights = weights});
     s.synchronize();
     const std::chrono::duration<double> time = std::chrono::steady_clock::now() - begin;
-    best = std::max(best, static_cast<double>(product_flops(kRows, weights)) / time.count());
+    best = std::min(best, time.count());
+    total += time.count();
   }
   return best;
+}
+
+}  // namespace
+
+double measure_matrix_peak(Stream& s, DType compute) {
+  // A GPU would be through with a product that suits the CPU before all of it has begun.
+  constexpr int64_t kFirst = 1024, kLast = 8192;
+  constexpr double kLongEnough = 1e-3;
+  for (int64_t size = kFirst;; size *= 2) {
+    const double time = product_time(s, compute, size);
+    if (time >= kLongEnough || size == kLast) return 2.0 * static_cast<double>(size * size * size) / time;
+  }
 }
 
 }  // namespace aid

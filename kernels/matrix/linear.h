@@ -27,7 +27,7 @@ class LinearWeights {
   enum class Use : uint8_t { inference, training };
 
   LinearWeights();
-  LinearWeights(int64_t out, int64_t in, DType compute, Use use);  // compute: f32 or bf16
+  LinearWeights(int64_t out, int64_t in, DType compute, Use use);  // compute: f32, bf16, for a GPU f16
   ~LinearWeights();
   LinearWeights(LinearWeights&&) noexcept;
   LinearWeights& operator=(LinearWeights&&) noexcept;
@@ -53,7 +53,7 @@ struct LinearForward {
   Span y;   // [rows, out], compute dtype or f32
   CSpan x;  // [rows, in], compute dtype; rows may be strided
   const LinearWeights& weights;
-  // f32 [out], or empty. A GPU's library adds it in y's dtype: to bf16 it is rounded.
+  // f32 [out], or empty. A GPU's library adds it in y's dtype: to bf16 or f16 it is rounded.
   CSpan bias;
   // Fused into the product, but for gelu_erf of a bf16 y: it is applied to what has been rounded to bf16, so that
   // inference has the bits of training, which keeps the rounded pre-activation.

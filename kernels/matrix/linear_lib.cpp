@@ -94,7 +94,9 @@ const Library& library() {
 template <class Object>
 using Owned = std::unique_ptr<Object, cublasStatus_t (*)(Object*)>;
 
-cudaDataType_t type_of(DType dtype) { return dtype == DType::bf16 ? CUDA_R_16BF : CUDA_R_32F; }
+cudaDataType_t type_of(DType dtype) {
+  return dtype == DType::bf16 ? CUDA_R_16BF : dtype == DType::f16 ? CUDA_R_16F : CUDA_R_32F;
+}
 
 // d [m, n] = a b + beta d (+ bias along m), all by columns. a is [m, k], stored as that or transposed; b [k, n]
 // likewise. Everything that the library picks its algorithm by.

@@ -27,7 +27,7 @@ void residual_layer_norm_forward(Stream& s, const ResidualLayerNormForward& a) {
   constexpr const char* kOp = "residual_layer_norm_forward";
   const int64_t rows = a.delta.rows, cols = a.delta.cols;
   const DType dtype = a.delta.dtype;
-  check_float(kOp, "delta", a.delta);
+  check_float(kOp, s, "delta", a.delta);
   AID_CHECK(0 < cols && cols <= kMaxRowColumns, kOp, ": ", cols, " columns; expected 1 to ", kMaxRowColumns);
   check_optional(kOp, "x", a.x, rows, cols, dtype);
   check_operand(kOp, "y", a.y, rows, cols, dtype);
@@ -48,7 +48,7 @@ void residual_layer_norm_backward(Stream& s, const ResidualLayerNormBackward& a)
   constexpr const char* kOp = "residual_layer_norm_backward";
   const int64_t rows = a.dy.rows, cols = a.dy.cols;
   const DType dtype = a.dy.dtype;
-  check_float(kOp, "dy", a.dy);
+  check_float(kOp, s, "dy", a.dy);
   AID_CHECK(0 < cols && cols <= kMaxRowColumns, kOp, ": ", cols, " columns; expected 1 to ", kMaxRowColumns);
   check_optional(kOp, "dy2", a.dy2, rows, cols, dtype);
   check_operand(kOp, "dx", a.dx, rows, cols, dtype);

@@ -14,7 +14,7 @@
 namespace aid {
 
 struct ResidualLayerNormForward {
-  Span y;             // [rows, cols], f32 or bf16
+  Span y;             // [rows, cols], f32, bf16, on a GPU f16
   Span z;             // [rows, cols], saved for backward, may be delta's memory; empty in inference
   Span mean, rstd;    // f32 [rows], saved for backward; empty in inference
   CSpan x;            // [rows, cols], residual; empty: plain layer normalisation of delta

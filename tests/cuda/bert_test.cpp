@@ -16,6 +16,18 @@ using test::largest;
 
 class BertOnGpu : public testing::TestWithParam<std::string> {
  protected:
+  // Over the logits of both batches, as there: the largest of a few would be luck.
+  void expect_logits_no_worse_than_twice(BertClassifier& model, const std::string& pytorchs) {
+    double ours = 0, theirs = 0;
+    for (int i = 0; i < 2; ++i) {
+      const auto& truth = golden_.floats("logits/" + std::to_string(i));
+      ours += std::pow(test::distance(test::floats_of(gpu_, model.forward(gpu_, golden_.batch(i))), truth), 2);
+      theirs += std::pow(test::distance(golden_.floats(pytorchs + std::to_string(i)), truth), 2);
+      gpu_.release();
+    }
+    EXPECT_LE(std::sqrt(ours), 2 * std::sqrt(theirs)) << "logits";
+  }
+
   Golden golden_{GetParam()};
   Stream gpu_{{.threads = 2, .target = Target::cuda}};
 };
@@ -60,19 +72,11 @@ TEST_P(BertOnGpu, GradientsWithDropoutEqualTheCpus) {
   }
 }
 
-// Over the logits of both batches, as there: the largest of a few would be luck.
 TEST_P(BertOnGpu, Bf16NoWorseThanTwicePyTorch) {
   BertClassifier model = golden_.model(gpu_, DType::bf16, Mode::training);
-  double ours = 0, theirs = 0;
-  for (int i = 0; i < 2; ++i) {
-    const auto& truth = golden_.floats("logits/" + std::to_string(i));
-    ours += std::pow(test::distance(test::floats_of(gpu_, model.forward(gpu_, golden_.batch(i))), truth), 2);
-    theirs += std::pow(test::distance(golden_.floats("bf16_logits/" + std::to_string(i)), truth), 2);
-    gpu_.release();
-  }
-  EXPECT_LE(std::sqrt(ours), 2 * std::sqrt(theirs)) << "logits";
+  expect_logits_no_worse_than_twice(model, "bf16_logits/");
   test::forward_backward(gpu_, model, golden_.batch(0), golden_.labels(0));
-  ours = theirs = 0;
+  double ours = 0, theirs = 0;
   for (const nn::Parameter& parameter : model.parameters()) {
     if (!parameter.trainable) continue;
     const auto& truth = golden_.floats("gradient/" + parameter.name);
@@ -80,6 +84,12 @@ TEST_P(BertOnGpu, Bf16NoWorseThanTwicePyTorch) {
     theirs += std::pow(golden_.number("autocast_gradient_error/" + parameter.name) * test::norm(truth), 2);
   }
   EXPECT_LE(std::sqrt(ours), 2 * std::sqrt(theirs)) << "gradients";
+}
+
+TEST_P(BertOnGpu, F16NoWorseThanTwicePyTorchAndNotTrained) {
+  BertClassifier model = golden_.model(gpu_, DType::f16, Mode::inference);
+  expect_logits_no_worse_than_twice(model, "f16_logits/");
+  EXPECT_THROW(golden_.model(gpu_, DType::f16, Mode::training), std::invalid_argument);
 }
 
 INSTANTIATE_TEST_SUITE_P(All, BertOnGpu, testing::ValuesIn(Golden::names()),

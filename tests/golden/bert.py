@@ -141,7 +141,7 @@ def main():
         arrays |= {"parameter/" + key: value for key, value in model.named_parameters()}
 
         exact = make_model(case, seed).double()
-        half = make_model(case, seed).to(torch.bfloat16)
+        halves = {precision: make_model(case, seed).to(dtype) for precision, dtype in (("bf16", torch.bfloat16), ("f16", torch.float16))}
         for i, batch in enumerate(batches):
             # Packed: what the padding holds is not written.
             arrays[f"batch/{i}/ids"] = torch.cat([row[:n] for row, n in zip(batch["ids"], batch["lengths"])])
@@ -150,7 +150,8 @@ def main():
             arrays[f"batch/{i}/labels"] = batch["labels"]
             with torch.no_grad():
                 arrays[f"logits/{i}"] = logits_of(exact, batch)
-                arrays[f"bf16_logits/{i}"] = logits_of(half, batch)
+                for precision, half in halves.items():
+                    arrays[f"{precision}_logits/{i}"] = logits_of(half, batch)
                 with torch.autocast("cpu", torch.bfloat16):
                     arrays[f"autocast_logits/{i}"] = logits_of(model, batch)
         arrays["loss"], truth = gradients(exact, batches[0])

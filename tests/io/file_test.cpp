@@ -7,7 +7,6 @@
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,21 +15,8 @@
 #include <set>
 #include <thread>
 
+#include "tests/io/system_calls.h"
 #include "tests/io/test_files.h"
-
-namespace {
-bool exchange_unsupported = false;
-}
-
-// Stands before the C library's, to play a file system that cannot exchange two names.
-extern "C" int renameat2(int old_folder, const char* old_name, int new_folder, const char* new_name,
-                         unsigned int flags) noexcept {
-  if (exchange_unsupported && flags != 0) {
-    errno = EINVAL;
-    return -1;
-  }
-  return static_cast<int>(::syscall(SYS_renameat2, old_folder, old_name, new_folder, new_name, flags));
-}
 
 namespace aid::io {
 namespace {
@@ -38,6 +24,7 @@ namespace {
 namespace fs = std::filesystem;
 using test::contains;
 using test::error_of;
+using test::exchange_unsupported;
 using test::put;
 using test::TemporaryFolder;
 

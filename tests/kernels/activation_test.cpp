@@ -74,11 +74,43 @@ TEST(Activation, ReferenceSlopeIsTheDerivative) {
   }
 }
 
-// All values that bf16 has. Down to x = -5 the results are as good as rounding allows, with 1/50 ulp for the
-// polynomials; below, where x Φ(x) has fallen to 1.4e-6, what counts is the distance from zero.
-TEST(Activation, GeluErfOfEveryBf16) {
+// A function and its slope in double, with all their digits in the tails, and how close bf16 results come for |x| up to
+// `largest`: `ulps` units of the last place, and below x = `from` (of the slope, `slope_from`) `distance` more.
+struct Bf16Sweep {
+  Activation activation;
+  double (*value)(double);
+  double (*slope)(double);
+  double ulps, from, slope_from, distance, largest;
+};
+double gelu_tanh_gate(double x) {  // (1 + tanh u) / 2, where tanh would lose the lower tail's digits
+  return 1 / (1 + std::exp(-2 * std::sqrt(2 / std::numbers::pi) * (x + 0.044715 * x * x * x)));
+}
+// erfc instead of erf for the same reason.
+double normal_cdf(double x) { return std::erfc(-x / std::numbers::sqrt2) / 2; }
+constexpr double kAnyBf16 = 1e39;  // more than any bf16
+const Bf16Sweep kSweeps[] = {
+    // Rounding is 1/2 ulp, the polynomials 1/50. Below x = -5, where x Φ(x) has fallen to 1.4e-6, what counts is the
+    // distance from zero.
+    {Activation::gelu_erf, [](double x) { return x * normal_cdf(x); },
+     [](double x) { return normal_cdf(x) + x * std::exp(-x * x / 2) / std::sqrt(2 * std::numbers::pi); }, 0.52, -5, -5,
+     1.6e-8, kAnyBf16},
+    // Beyond 1e19, x^2 has no f32: the slope is NaN, as torch's.
+    {Activation::gelu_tanh, [](double x) { return x * gelu_tanh_gate(x); },
+     [](double x) {
+       const double gate = gelu_tanh_gate(x);
+       return gate + x * gate * gelu_tanh_gate(-x) * 2 * std::sqrt(2 / std::numbers::pi) * (1 + 3 * 0.044715 * x * x);
+     },
+     0.52, -5, -5, 1.6e-8, 1e19},
+    {Activation::relu, [](double x) { return std::max(x, 0.0); }, [](double x) { return x > 0 ? 1.0 : 0.0; }, 0,
+     -INFINITY, -INFINITY, 0, kAnyBf16},
+    // The slope is 1 - y^2 of a y in f32, as torch has it: as close as f32 comes to 1.
+    {Activation::tanh, [](double x) { return std::tanh(x); },
+     [](double x) { return 1 / (std::cosh(x) * std::cosh(x)); }, 0.52, -INFINITY, INFINITY, 2e-7, kAnyBf16},
+};
+
+// All values that bf16 has.
+TEST(Activation, EveryBf16) {
   constexpr int64_t kCount = 65536;
-  constexpr double kUlps = 0.52, kTail = 2e-8;
   const Tensor x(DType::bf16, 1, kCount), one(DType::bf16, 1, kCount), y(DType::bf16, 1, kCount),
       dx(DType::bf16, 1, kCount);
   for (int64_t i = 0; i < kCount; ++i) {
@@ -86,39 +118,36 @@ TEST(Activation, GeluErfOfEveryBf16) {
     one.span().as<bf16>()[i] = bf16(1.0f);
   }
   const std::vector<double> at = values(x);
-  // In units of the last place of `exact` in bf16.
-  const auto ulps = [](double actual, double exact) {
-    const int exponent = exact == 0 ? -126 : std::max(std::ilogb(exact), -126);
-    return std::abs(actual - exact) / std::ldexp(1, exponent - 7);
+  const auto last_place = [](double exact) {
+    return std::ldexp(1, (exact == 0 ? -126 : std::max(std::ilogb(exact), -126)) - 7);
   };
   for (const Target target : targets()) {
-    Stream s({.threads = 1, .target = target});
-    const auto there = [&s] { return Tensor(DType::bf16, 1, kCount, s.device()); };
-    const Tensor its_x = there(), its_one = there(), its_y = there(), its_dx = there();
-    copy(its_x, x);
-    copy(its_one, one);
-    activation_forward(s, {.y = its_y, .x = its_x, .activation = Activation::gelu_erf});
-    activation_backward(s, {.dx = its_dx, .dy = its_one, .x = its_x, .activation = Activation::gelu_erf});
-    s.synchronize();
-    copy(y, its_y);
-    copy(dx, its_dx);
-    const std::vector<double> value = values(y), slope = values(dx);
-    for (size_t i = 0; i < at.size(); ++i) {
-      if (std::isnan(at[i])) {
-        ASSERT_TRUE(std::isnan(value[i]) && std::isnan(slope[i])) << "of NaN";
-      } else if (std::isinf(at[i])) {
-        ASSERT_EQ(value[i], std::max(at[i], 0.0));
-        ASSERT_EQ(slope[i], at[i] > 0);
-      } else {
-        const double cdf = std::erfc(-at[i] / std::numbers::sqrt2) / 2;  // erf would lose the tail's digits
-        const double exact = at[i] * cdf;
-        const double exact_slope = cdf + at[i] * std::exp(-at[i] * at[i] / 2) / std::sqrt(2 * std::numbers::pi);
-        if (at[i] >= -5) {
-          ASSERT_LE(ulps(value[i], exact), kUlps) << "x Φ(x) at " << at[i] << ": " << value[i];
-          ASSERT_LE(ulps(slope[i], exact_slope), kUlps) << "its slope at " << at[i] << ": " << slope[i];
-        } else {
-          ASSERT_NEAR(value[i], exact, kTail) << "x Φ(x) at " << at[i];
-          ASSERT_NEAR(slope[i], exact_slope, kTail) << "its slope at " << at[i];
+    for (const Bf16Sweep& sweep : kSweeps) {
+      SCOPED_TRACE(std::string(name_of(target)) + ", activation " + std::to_string(static_cast<int>(sweep.activation)));
+      Stream s({.threads = 1, .target = target});
+      const auto there = [&s] { return Tensor(DType::bf16, 1, kCount, s.device()); };
+      const Tensor its_x = there(), its_one = there(), its_y = there(), its_dx = there();
+      copy(its_x, x);
+      copy(its_one, one);
+      activation_forward(s, {.y = its_y, .x = its_x, .activation = sweep.activation});
+      activation_backward(s, {.dx = its_dx, .dy = its_one, .x = its_x, .activation = sweep.activation});
+      s.synchronize();
+      copy(y, its_y);
+      copy(dx, its_dx);
+      const std::vector<double> value = values(y), slope = values(dx);
+      const auto is_close = [&](double actual, double exact, bool in_tail) {
+        return std::abs(actual - exact) <= sweep.ulps * last_place(exact) + (in_tail ? sweep.distance : 0);
+      };
+      for (size_t i = 0; i < at.size(); ++i) {
+        if (std::isnan(at[i])) {
+          ASSERT_TRUE(std::isnan(value[i])) << "of NaN: " << value[i];
+        } else if (std::abs(at[i]) <= sweep.largest) {
+          ASSERT_TRUE(is_close(value[i], sweep.value(at[i]), at[i] < sweep.from)) << "at " << at[i] << ": " << value[i];
+          ASSERT_TRUE(is_close(slope[i], sweep.slope(at[i]), at[i] < sweep.slope_from))
+              << "its slope at " << at[i] << ": " << slope[i];
+        } else if (std::isinf(at[i]) && sweep.largest == kAnyBf16) {
+          ASSERT_EQ(value[i], sweep.activation == Activation::tanh ? std::copysign(1, at[i]) : std::max(at[i], 0.0));
+          ASSERT_EQ(slope[i], sweep.activation != Activation::tanh && at[i] > 0);
         }
       }
     }

@@ -179,14 +179,6 @@ TEST(Attention, AnyHeadDim) {
   });
 }
 
-// Heads of every kind of tile.
-TEST(Attention, F16OnAGpu) {
-  for_each_case({.dtypes = {DType::f16}, .sizes = {20, 64, 80, 200}}, [](const Case& c) {
-    if (c.target != Target::cuda) return;
-    check(c, {.q = {130, 1}, .k = {130, 67}, .heads = 2, .head_dim = c.size, .dropout = 0.1f});
-  });
-}
-
 // Past element 128 the mask comes from other Philox blocks.
 TEST(Attention, Dropout) {
   for_each_case({.sizes = {1, 33, 257, 600}}, [](const Case& c) {

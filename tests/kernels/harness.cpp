@@ -83,9 +83,11 @@ std::vector<Target> targets() {
   const std::vector<Target> all = {Target::cpu_avx2, Target::cpu_avx512, Target::cpu_avx512_bf16, Target::cpu_amx,
                                    Target::cuda};
 #endif
+  const char* only = std::getenv("AID_TEST_TARGET");
   for (const Target target : all) {
-    if (supported(target)) found.push_back(target);
+    if (supported(target) && (only == nullptr || std::string_view(only) == name_of(target))) found.push_back(target);
   }
+  AID_CHECK(!found.empty(), "test: AID_TEST_TARGET=", only == nullptr ? "" : only, " is no target of this machine");
   return found;
 }
 
@@ -93,7 +95,11 @@ void for_each_case(const Cases& cases, const std::function<void(const Case&)>& b
   const char* only = std::getenv("AID_CASE");
   const testing::TestInfo& test = *testing::UnitTest::GetInstance()->current_test_info();
   for (const Target target : targets()) {
-    for (const DType dtype : cases.dtypes) {
+    std::vector<DType> dtypes = cases.dtypes;
+    for (const DType dtype : {DType::f32, DType::bf16, DType::f16}) {
+      if (cases.dtypes.empty() && computes_in(device_of(target), dtype)) dtypes.push_back(dtype);
+    }
+    for (const DType dtype : dtypes) {
       for (const int64_t size : cases.sizes) {
         for (const int64_t offset : {0, 1}) {
           const Case c = {target, dtype, size, offset};

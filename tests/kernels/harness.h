@@ -1,7 +1,8 @@
-// Runs one op the way every kernel test wants it run: on each target that the machine has, f32 and bf16, awkward sizes,
-// misaligned pointers, guard bytes around every operand, outputs full of NaN, several times and with 1, 2 and 3
-// threads, which must all give the same bits. On a GPU the operands are copies in its memory; values() (compare.h)
-// reads their contents before and after. A test says what the operands are and what the result should be:
+// Runs one op the way every kernel test wants it run: on each target that the machine has, in each type that it
+// computes in, awkward sizes, misaligned pointers, guard bytes around every operand, outputs full of NaN, several times
+// and with 1, 2 and 3 threads, which must all give the same bits. On a GPU the operands are copies in its memory;
+// values() (compare.h) reads their contents before and after. A test says what the operands are and what the result
+// should be:
 //
 //   for_each_case({}, [](const Case& c) {
 //     OpRun run(c);
@@ -31,13 +32,14 @@ struct Case {
 std::string name_of(const Case& c);  // "avx512/bf16/1025/1"
 
 struct Cases {
-  std::vector<DType> dtypes = {DType::f32, DType::bf16};
+  std::vector<DType> dtypes = {};  // empty: f32, bf16 and, on a GPU, f16
   std::vector<int64_t> sizes = {1, 31, 33, 97, 257, 1025};
 };
 // Calls body for every combination; a failure inside prints the command that repeats that one (AID_CASE picks it).
 void for_each_case(const Cases& cases, const std::function<void(const Case&)>& body);
 
-// The targets that this machine can run. In kernels_cuda_test, which has the software GPU: that alone.
+// The targets that this machine can run, or the one that AID_TEST_TARGET names ("cuda": `./dev gpu-test`). In
+// kernels_cuda_test, which has the software GPU: that alone.
 std::vector<Target> targets();
 
 // Repeatable random values; a case has its own, whatever other cases run.
@@ -81,8 +83,8 @@ class OpRun {
   }
   Span inout(const std::vector<double>& values, int64_t rows, int64_t cols, Layout layout);
 
-  // Runs op with 1, 1 again, 2 and 3 threads (on a GPU twice, on the software GPU in two orders); every operand must have the same bits after each, inputs
-  // and guards their old ones.
+  // Runs op with 1, 1 again, 2 and 3 threads (on a GPU twice, on the software GPU in two orders); every operand must
+  // have the same bits after each, inputs and guards their old ones.
   void execute(const std::function<void(Stream&)>& op);
 
  private:

@@ -1,13 +1,16 @@
 """S3 and DynamoDB as moto serves them, with boto3 as the other side and signatures checked by the server: odd keys both ways, in
-every form of upload and in parts; `aid sync` both ways; and `aid results` of a table with every attribute type, equal however it is read.
+every form of upload and in parts; versions; 100,000 keys; `aid sync` both ways; and `aid results` of a table with every attribute
+type, equal however it is read, and of one with 50,000 items.
 
     python tests/peers/aws_moto.py [BUILD_FOLDER]    # the one with io_test and aid; default: build/release
 """
 import base64
+import copy
 import csv
 import decimal
 import io
 import json
+import logging
 import os
 import pathlib
 import subprocess
@@ -18,12 +21,15 @@ import urllib.request
 import boto3
 from boto3.dynamodb.types import Binary
 from botocore.config import Config
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.dynamodb.models import dynamodb_backends
+from moto.s3.models import S3Backend, s3_backends
 from moto.server import ThreadedMotoServer
 
-ITEMS = 5000
+ITEMS, MANY_ITEMS, MANY_KEYS = 5000, 50_000, 100_000
 REGION = "eu-west-1"
 KEYS = ["plain", "a b", "a+b", "100%", "50%25", "ñandú/canción.txt", "emoji 🧾.pdf", "dots/../up", "slash//twice", "quote'\"", "&<>", "~tilde*!",
-        "@at:colon=eq$", "(paren)[bracket]{brace}", "tab\tkey", "folder/", "k" * 1000, "日本語", "comma,semi;", "back\\slash", "hash#query?x=1"]
+        "@at:colon=eq$", "(paren)[bracket]{brace}", "tab\tkey", "folder/", "k" * 1024, "ñ" * 512, "日本語", "empty", "comma,semi;", "back\\slash", "hash#query?x=1"]
 
 
 def policy():
@@ -33,12 +39,15 @@ def policy():
 def objects(build, client, environment):
     for bucket in ("theirs", "ours"):
         client.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
-    texts = {key: f"content of {key} " * (i * i) for i, key in enumerate(KEYS)}
+    texts = {key: "" if key == "empty" else f"content of {key} " * (i * i) for i, key in enumerate(KEYS)}
     for i, (key, text) in enumerate(texts.items()):
         checksum = {"ChecksumAlgorithm": ["CRC32", "SHA1", "SHA256"][i % 3]} if i % 5 else {}
         client.put_object(Bucket="theirs", Key=key, Body=text.encode(), **checksum)
+    client.create_bucket(Bucket="versions", CreateBucketConfiguration={"LocationConstraint": REGION})
+    client.put_bucket_versioning(Bucket="versions", VersioningConfiguration={"Status": "Enabled"})
+    versions = {client.put_object(Bucket="versions", Key="v ñ", Body=text.encode())["VersionId"]: text for text in ("first", "second")}
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-        json.dump(texts, file)
+        json.dump({"objects": texts, "versions": versions}, file)
         file.flush()
         subprocess.run([build / "io_test", "--gtest_also_run_disabled_tests", "--gtest_filter=PeersAws.*", "--gtest_brief=1"],
                        env=environment | {"AID_AWS_FILE": file.name}, check=True)
@@ -48,15 +57,49 @@ def objects(build, client, environment):
     for key in found:
         body = client.get_object(Bucket="ours", Key=key)["Body"].read().decode()
         assert body == ("p" * (5 << 20) + texts[key] if key == in_order[-1] else texts[key]), key
+    bodies = [client.get_object(Bucket="versions", Key="v ñ", VersionId=entry["VersionId"])["Body"].read().decode()
+              for entry in client.list_object_versions(Bucket="versions")["Versions"]]
+    assert sorted(bodies) == ["first", "second", "third"] and bodies[0] == "third", bodies
     return len(texts)
+
+
+def many_keys(build, client, environment):
+    """All keys of 100,000 in ten folders, page by page."""
+    client.create_bucket(Bucket="muchos", CreateBucketConfiguration={"LocationConstraint": REGION})
+    client.put_object(Bucket="muchos", Key="p/0", Body=b"x")
+    keys = s3_backends[DEFAULT_ACCOUNT_ID]["aws"].buckets["muchos"].keys
+    first = keys["p/0"]
+    names = {f"{i % 10}/tipología {i % 60}/documento ñ+{i}.txt" for i in range(MANY_KEYS)}
+    for name in names:
+        key = copy.copy(first)
+        key.name = f"p/{name}"
+        keys[key.name] = key
+    del keys["p/0"]
+    # moto gathers and sorts all keys for each page: once is enough where none changes.
+    listed, kept = S3Backend.list_objects, {}
+
+    def list_once(self, *arguments, **named):
+        asked = (*arguments, *named.values())
+        if asked not in kept:
+            kept[asked] = listed(self, *arguments, **named)
+        return kept[asked]
+
+    S3Backend.list_objects = list_once
+    done = subprocess.run([build / "aid", "sync", "s3://muchos/p", "0,1,2,3,4,5,6,7,8,9", "/nonexistent", "--dry-run", "--quiet"], env=environment, stdout=subprocess.PIPE, check=True)
+    S3Backend.list_objects = listed
+    found = [line.removeprefix("would get ") for line in done.stdout.decode().splitlines()]
+    assert len(found) == MANY_KEYS and set(found) == names, len(found)
 
 
 def sync(build, client, environment):
     """A prefix fetched, and sent again to another, by `aid sync`: boto3 sees the same objects in both."""
-    texts = {f"p/a/{key}": f"content of {key}".encode() for key in KEYS if ".." not in key and "//" not in key and key != "k" * 1000}
+    texts = {f"p/a/{key}": f"content of {key}".encode() for key in KEYS if ".." not in key and "//" not in key and len(key.encode()) < 1024}
+    texts["p/a/" + "/".join(["ñ" * 100] * 5) + "/" + "k" * 15] = b"a name of 1,024 bytes"
+    assert max(len(key.encode()) for key in texts) == 1024
+    texts["p/a/empty"] = b""
     texts["p/a/folder/"] = b""
     texts["p/b/large"] = bytes(range(256)) * 70_000
-    refused = {"p/a/x/../../up", "p/a/slash//twice", "p/a/" + "k" * 1000}
+    refused = {"p/a/x/../../up", "p/a/slash//twice", "p/a/" + "k" * 1000, "p/a/" + "ñ" * 500}
     for bucket in ("datos", "envio"):
         client.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
     for i, (key, text) in enumerate((texts | dict.fromkeys(refused, b"no")).items()):
@@ -138,8 +181,23 @@ def results(build, resource, client, environment):
     assert filtered[1:] and len(filtered) - 1 == sum(r[flag] == "true" and r[number] != "" and float(r[number]) >= 100 for r in rows)
 
 
+def many_items(build, client, environment):
+    """A table of 50,000 items, in pages of 2,500 by four segments at once."""
+    client.create_table(TableName="muchos", BillingMode="PAY_PER_REQUEST", KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+                        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}])
+    backend = dynamodb_backends[DEFAULT_ACCOUNT_ID][REGION]
+    for i in range(MANY_ITEMS):
+        backend.put_item("muchos", {"id": {"S": f"raw/doc {i:05}.pdf"}, "clase": {"S": f"tipología {i % 60}"}, "página": {"N": str(i)}})
+    done = subprocess.run([build / "aid", "results", "--table", "muchos", "--out", "-", "--segments", "4", "--page-size", "2500"], env=environment, check=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    lines = [f'"raw/doc {i:05}.pdf","tipología {i % 60}","{i}"' for i in range(MANY_ITEMS)]
+    assert done.stdout.decode().splitlines() == ['"id","clase","página"', *lines]
+    assert f"{MANY_ITEMS} scanned in" in done.stderr.decode(), done.stderr
+
+
 def main():
     build = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "build/release").resolve()
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     url = "http://{}:{}".format(*server.get_host_and_port())
@@ -158,11 +216,13 @@ def main():
                              env=environment | {"AWS_SECRET_ACCESS_KEY": "wrong"})
     assert refused.returncode != 0 and b"HTTP 403" in refused.stderr, refused.stderr
     results(build, boto3.resource("dynamodb", **options), boto3.client("dynamodb", **options), environment)
+    many_items(build, boto3.client("dynamodb", **options), environment)
     count = objects(build, boto3.client("s3", **options), environment)
     synchronised = sync(build, boto3.client("s3", **options), environment)
+    many_keys(build, boto3.client("s3", **options), environment)
     server.stop()
-    print(f"AWS: {ITEMS} items of every type scanned as boto3 reads them; {count} objects both ways; "
-          f"{synchronised} files synchronised both ways; wrong keys refused")
+    print(f"AWS: {ITEMS} items of every type scanned as boto3 reads them, {MANY_ITEMS} in many pages; {count} objects and versions both ways; "
+          f"{synchronised} files synchronised both ways; {MANY_KEYS} keys listed; wrong keys refused")
 
 
 if __name__ == "__main__":

@@ -106,55 +106,29 @@ __global__ void warps(const int* x, int* r, int* counts, float* sum) {
   atomicAdd(reinterpret_cast<unsigned long long*>(counts + 6), 1ull << 33);
 }
 
-// D (16 x 8) = A (16 x K) B (K x 8), elements packed as the fragments want; raw registers come from memory.
-__global__ void mma_s8(const uint32_t* a, const uint32_t* b, int* d) {
-  const int l = threadIdx.x;
-  int c0 = 1, c1 = 2, c2 = 3, c3 = 4;
-  asm volatile("mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};\n"
-               : "+r"(c0), "+r"(c1), "+r"(c2), "+r"(c3)
-               : "r"(a[l / 4 * 8 + l % 4]), "r"(a[(l / 4 + 8) * 8 + l % 4]), "r"(a[l / 4 * 8 + l % 4 + 4]),
-                 "r"(a[(l / 4 + 8) * 8 + l % 4 + 4]), "r"(b[l / 4 * 8 + l % 4]), "r"(b[l / 4 * 8 + l % 4 + 4]));
-  d[l / 4 * 8 + l % 4 * 2] = c0;
-  d[l / 4 * 8 + l % 4 * 2 + 1] = c1;
-  d[(l / 4 + 8) * 8 + l % 4 * 2] = c2;
-  d[(l / 4 + 8) * 8 + l % 4 * 2 + 1] = c3;
-}
-__global__ void mma_tf32(const float* a, const float* b, float* d) {  // a: 16 x 8, b: 8 x 8 (n major)
-  const int l = threadIdx.x;
-  float c0 = 0, c1 = 0, c2 = 0, c3 = 0;
-  const auto bits = [](float x) { return __float_as_uint(x); };
-  asm volatile(
-      "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};\n"
-      : "+f"(c0), "+f"(c1), "+f"(c2), "+f"(c3)
-      : "r"(bits(a[l / 4 * 8 + l % 4])), "r"(bits(a[(l / 4 + 8) * 8 + l % 4])), "r"(bits(a[l / 4 * 8 + l % 4 + 4])),
-        "r"(bits(a[(l / 4 + 8) * 8 + l % 4 + 4])), "r"(bits(b[l / 4 * 8 + l % 4])),
-        "r"(bits(b[l / 4 * 8 + l % 4 + 4])));
-  d[l / 4 * 8 + l % 4 * 2] = c0;
-  d[l / 4 * 8 + l % 4 * 2 + 1] = c1;
-  d[(l / 4 + 8) * 8 + l % 4 * 2] = c2;
-  d[(l / 4 + 8) * 8 + l % 4 * 2 + 1] = c3;
-}
-// The transposed 8 x 8 matrices of x (8 rows of 32 halves), by ldmatrix.trans.
-__global__ void transpose_matrices(const uint16_t* x, uint16_t* y) {
-  __shared__ __align__(16) uint16_t s[32][8];
-  for (int k = 0; k < 8; ++k) s[threadIdx.x][k] = x[threadIdx.x * 8 + k];
-  __syncwarp();
-  uint32_t r[4];
-  asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];\n"
-               : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
-               : "r"(static_cast<uint32_t>(__cvta_generic_to_shared(s[threadIdx.x])))
-               : "memory");
-  for (int m = 0; m < 4; ++m)
-    for (int h = 0; h < 2; ++h) y[m * 64 + threadIdx.x / 4 * 8 + threadIdx.x % 4 * 2 + h] = uint16_t(r[m] >> 16 * h);
-}
-// cp.async of 4, 8, 16 bytes with a short source
-__global__ void copy_short(const float* x, float* y, int bytes) {
-  __shared__ __align__(16) float s[4];
-  const uint32_t to = static_cast<uint32_t>(__cvta_generic_to_shared(s));
-  asm volatile("cp.async.ca.shared.global [%0], [%1], 16, %2;\ncp.async.commit_group;\ncp.async.wait_all;\n" ::"r"(to),
-               "l"(x), "r"(bytes)
-               : "memory");
-  for (int k = 0; k < 4; ++k) y[k] = s[k];
+// Sums, differences and products of 96 and 128 bits by carries. Words of b follow those of a.
+__global__ void carries(const uint32_t* x, uint32_t* r, const uint64_t* wide, uint64_t* q) {
+  const uint32_t *a = x + threadIdx.x * 6, *b = a + 3;
+  uint32_t* o = r + threadIdx.x * 12;
+  asm("add.cc.u32 %0, %3, %6; addc.cc.u32 %1, %4, %7; addc.u32 %2, %5, %8;"
+      : "=&r"(o[0]), "=&r"(o[1]), "=&r"(o[2])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(b[0]), "r"(b[1]), "r"(b[2]));
+  asm("sub.cc.u32 %0, %3, %6; subc.cc.u32 %1, %4, %7; subc.u32 %2, %5, %8;"
+      : "=&r"(o[3]), "=&r"(o[4]), "=&r"(o[5])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(b[0]), "r"(b[1]), "r"(b[2]));
+  // a0 b0 + (b2 b1 b0) + a1 b0 2^64: three words
+  asm("mad.lo.cc.u32 %0, %3, %5, %6; madc.hi.cc.u32 %1, %3, %5, %7; madc.lo.u32 %2, %4, %5, %8;"
+      : "=&r"(o[6]), "=&r"(o[7]), "=&r"(o[8])
+      : "r"(a[0]), "r"(a[1]), "r"(b[0]), "r"(b[0]), "r"(b[1]), "r"(b[2]));
+  asm("mad.hi.cc.u32 %0, %2, %3, %4; addc.u32 %1, 0, 0;" : "=&r"(o[9]), "=&r"(o[10]) : "r"(a[0]), "r"(b[0]), "r"(a[1]));
+  asm("add.cc.s32 %0, %1, %2; addc.s32 %0, 0, 0;" : "=&r"(o[11]) : "r"(a[0]), "r"(b[0]));
+  const uint64_t *c = wide + threadIdx.x * 4, *d = c + 2;
+  uint64_t* p = q + threadIdx.x * 6;
+  asm("add.cc.u64 %0, %2, %4; addc.u64 %1, %3, %5;" : "=&l"(p[0]), "=&l"(p[1]) : "l"(c[0]), "l"(c[1]), "l"(d[0]), "l"(d[1]));
+  asm("sub.cc.u64 %0, %2, %4; subc.u64 %1, %3, %5;" : "=&l"(p[2]), "=&l"(p[3]) : "l"(c[0]), "l"(c[1]), "l"(d[0]), "l"(d[1]));
+  asm("mad.lo.cc.u64 %0, %2, %3, %4; madc.hi.u64 %1, %2, %3, %5;"
+      : "=&l"(p[4]), "=&l"(p[5])
+      : "l"(c[0]), "l"(d[0]), "l"(c[1]), "l"(d[1]));
 }
 
 }  // extern "C"

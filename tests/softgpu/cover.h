@@ -20,11 +20,11 @@ constexpr int kIntegers = 48, kFloats = 34;
 SOFTGPU_BOTH int switched(int k, int a, int b) {
   switch (k) {
     case 0:
-      return a + b;
+      return int(uint32_t(a) + uint32_t(b));
     case 1:
-      return a - b;
+      return int(uint32_t(a) - uint32_t(b));
     case 2:
-      return a * b;
+      return int(uint32_t(a) * uint32_t(b));
     case 3:
       return a ^ b;
     case 4:

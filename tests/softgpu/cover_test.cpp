@@ -18,11 +18,6 @@ const Module& module() {
   static const auto m = load_ptx("cover");
   return *m;
 }
-void expect_clean(const LaunchResult& r) {
-  EXPECT_TRUE(r.ok) << r.error;
-  EXPECT_EQ(reports_text(), "");
-  clear_reports();
-}
 
 TEST(Cover, IntegersAreExact) {
   std::mt19937 random(5);
@@ -231,47 +226,36 @@ TEST(Cover, WarpsAndAtomics) {
   }
 }
 
-TEST(Cover, TensorCoresBytesAndTf32) {
-  std::mt19937 random(9);
-  std::vector<uint32_t> a(16 * 8), b(8 * 8);  // 16 x 32 and 8 x 32 bytes
-  for (uint32_t& v : a) v = random();
-  for (uint32_t& v : b) v = random();
-  Array<uint32_t> da(a), db(b);
-  Array<int> d(128);
-  expect_clean(run(module(), "mma_s8", {}, {}, da.get(), db.get(), d.get()));
-  std::vector<int> got = d.values();
-  for (int i = 0; i < 16; ++i)
-    for (int j = 0; j < 8; ++j) {
-      int sum = 1 + j % 2 + i / 8 * 2;
-      for (int q = 0; q < 32; ++q) sum += int8_t(a[i * 8 + q / 4] >> q % 4 * 8) * int8_t(b[j * 8 + q / 4] >> q % 4 * 8);
-      EXPECT_EQ(got[i * 8 + j], sum);
-    }
-  std::vector<float> fa(128), fb(64);
-  for (float& v : fa) v = float(int(random() % 64) - 32) / 8;
-  for (float& v : fb) v = float(int(random() % 64) - 32) / 8;
-  Array<float> ga(fa), gb(fb), gd(128);
-  expect_clean(run(module(), "mma_tf32", {}, {}, ga.get(), gb.get(), gd.get()));
-  const std::vector<float> product = gd.values();
-  for (int i = 0; i < 16; ++i)
-    for (int j = 0; j < 8; ++j) {
-      float sum = 0;
-      for (int q = 0; q < 8; ++q) sum += fa[i * 8 + q] * fb[j * 8 + q];
-      EXPECT_EQ(product[i * 8 + j], sum);
-    }
-}
-
-TEST(Cover, MatricesAndShortCopies) {
-  std::vector<uint16_t> x(256);
-  for (int i = 0; i < 256; ++i) x[i] = uint16_t(i * 257);
-  Array<uint16_t> dx(x), dy(256);
-  expect_clean(run(module(), "transpose_matrices", {}, {}, dx.get(), dy.get()));
-  const std::vector<uint16_t> y = dy.values();
-  for (int m = 0; m < 4; ++m)
-    for (int i = 0; i < 8; ++i)
-      for (int j = 0; j < 8; ++j) EXPECT_EQ(y[m * 64 + i * 8 + j], x[m * 64 + j * 8 + i]);
-  Array<float> source(std::vector<float>{1, 2, 3, 4}), target(4);
-  expect_clean(run(module(), "copy_short", {.block = {1, 1, 1}}, {}, source.get(), target.get(), 8));
-  EXPECT_EQ(target.values(), (std::vector<float>{1, 2, 0, 0}));
+TEST(Cover, CarriesAreExact) {
+  __extension__ typedef unsigned __int128 Wide;
+  std::mt19937_64 random(10);
+  std::vector<uint32_t> x(32 * 6);
+  std::vector<uint64_t> wide(32 * 4);
+  // Many words of ones and zeros, which carry all the way.
+  for (uint32_t& v : x) v = random() % 3 == 0 ? uint32_t(random()) : random() % 2 == 0 ? ~0u : uint32_t(random() % 2);
+  for (uint64_t& v : wide) v = random() % 3 == 0 ? random() : random() % 2 == 0 ? ~uint64_t{0} : random() % 2;
+  Array<uint32_t> dx(x), r(32 * 12);
+  Array<uint64_t> dwide(wide), q(32 * 6);
+  expect_clean(run(module(), "carries", {}, {}, dx.get(), r.get(), dwide.get(), q.get()));
+  const std::vector<uint32_t> got = r.values();
+  const std::vector<uint64_t> got_wide = q.values();
+  for (int t = 0; t < 32; ++t) {
+    const uint32_t *a = &x[t * 6], *b = a + 3, *o = &got[t * 12];
+    const auto three = [](const uint32_t* w) { return Wide(w[2]) << 64 | Wide(w[1]) << 32 | w[0]; };
+    const auto expect = [&](const uint32_t* words, Wide value, int count) {
+      for (int k = 0; k < count; ++k) EXPECT_EQ(words[k], uint32_t(value >> 32 * k)) << "word " << k << " of " << t;
+    };
+    expect(o, three(a) + three(b), 3);
+    expect(o + 3, three(a) - three(b), 3);
+    expect(o + 6, Wide(a[0]) * b[0] + three(b) + (Wide(a[1]) * b[0] << 64), 3);
+    expect(o + 9, (Wide(a[0]) * b[0] >> 32) + a[1], 2);
+    expect(o + 11, (Wide(a[0]) + b[0]) >> 32, 1);
+    const uint64_t *c = &wide[t * 4], *d = c + 2, *p = &got_wide[t * 6];
+    const auto two = [](const uint64_t* w) { return Wide(w[1]) << 64 | w[0]; };
+    EXPECT_TRUE(two(p) == two(c) + two(d)) << t;
+    EXPECT_TRUE(two(p + 2) == two(c) - two(d)) << t;
+    EXPECT_TRUE(two(p + 4) == Wide(c[0]) * d[0] + (Wide(d[1]) << 64 | c[1])) << t;
+  }
 }
 
 TEST(Cover, CallsAndPrintf) {

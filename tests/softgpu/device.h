@@ -1,4 +1,6 @@
 #pragma once
+#include <gtest/gtest.h>
+
 #include <cstring>
 #include <fstream>
 #include <memory>
@@ -51,6 +53,13 @@ LaunchResult run(const Module& module, const std::string& kernel, const Shape& s
                  A... args) {
   void* pointers[] = {static_cast<void*>(&args)..., nullptr};
   return launch(*module.kernel(kernel), shape.grid, shape.block, shape.shared, pointers, options);
+}
+
+// A launch that went through, with nothing to report.
+inline void expect_clean(const LaunchResult& r) {
+  EXPECT_TRUE(r.ok) << r.error;
+  EXPECT_EQ(reports_text(), "");
+  clear_reports();
 }
 
 }  // namespace softgpu

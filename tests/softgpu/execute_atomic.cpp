@@ -97,7 +97,7 @@ bool decode_atomic(const Decoding& p, Instruction& i) {
   i.space = p.space();
   i.b = p.row(memory + 1);
   if (p.operands.size() > memory + 2) i.c = p.row(memory + 2);
-  i.release = p.has("release") || p.has("acq_rel");
+  i.release = (p.has("release") || p.has("acq_rel")) && !p.has("cta");
   const std::string t = p.type();
   i.execute = t == "f32"      ? Atomic<float>::run
               : t == "f64"    ? Atomic<double>::run

@@ -74,8 +74,9 @@ bool decode_access(const Decoding& p, Instruction& i) {
   i.vector = vector < 0 ? 1 : u8(2 << vector);
   if (i.rows.size() != i.vector) return false;
   i.atomic = p.has("volatile") || p.has("relaxed") || p.has("acquire") || p.has("release") || p.has("mmio");
-  i.acquire = i.atomic && loads;
-  i.release = p.has("release");
+  // What is ordered for the block alone orders nothing between blocks; within one, barriers do.
+  i.acquire = i.atomic && loads && !p.has("cta");
+  i.release = p.has("release") && !p.has("cta");
   i.width = value.kind == DecodedOperand::Kind::vector ? 4 : std::max<u8>(value.width, 4);
   const std::string t = p.type();
   const bool is_signed = t[0] == 's';

@@ -34,6 +34,19 @@ std::optional<bool> flag(const Json& row, const char* key) {
   return row.contains(key) && !row[key].is_null() ? std::optional(row[key].get<bool>()) : std::nullopt;
 }
 
+// Equal to the row, from the cache too, and without offsets.
+void expect_row(const Tokenizer& tokenizer, const Json& row) {
+  const auto text = row["text"].get<std::string>();
+  std::vector<int32_t> ids, again;
+  std::vector<Offset> offsets;
+  tokenizer.encode_ids(text, ids, offsets);
+  EXPECT_EQ(ids, row["ids"].get<std::vector<int32_t>>()) << row;
+  EXPECT_EQ(offsets, offsets_of(row["offsets"])) << row;
+  EXPECT_EQ(tokenizer.encode_ids(text, again), ids.size());
+  EXPECT_EQ(again, ids) << row;
+}
+
+// As settings of the call, which win over the files.
 TEST(TokenizerGolden, IdsAndOffsets) {
   for (const Json& row : lines_of(golden("encodings.jsonl"))) {
     const auto tokenizer = Tokenizer::load(
@@ -42,16 +55,41 @@ TEST(TokenizerGolden, IdsAndOffsets) {
          .strip_accents =
              row.contains("lowercase") ? std::optional(flag(row, "strip_accents").value_or(row["lowercase"])) : true,
          .special_tokens_in_text = flag(row, "special_in_text").value_or(true)});
-    const auto text = row["text"].get<std::string>();
-    std::vector<int32_t> ids, again;
-    std::vector<Offset> offsets;
-    tokenizer.encode_ids(text, ids, offsets);
-    EXPECT_EQ(ids, row["ids"].get<std::vector<int32_t>>()) << row;
-    EXPECT_EQ(offsets, offsets_of(row["offsets"])) << row;
-    EXPECT_EQ(tokenizer.encode_ids(text, again), ids.size());  // from the cache, and without offsets
-    EXPECT_EQ(again, ids) << row;
+    expect_row(tokenizer, row);
     if (HasFailure()) break;
   }
+}
+
+// As the files state them, strip_accents on, off, null and not at all, in either of the two forms.
+TEST(TokenizerGolden, SettingsInFiles) {
+  std::map<std::string, std::vector<Tokenizer>> by_settings;
+  std::map<std::string, int> rows;
+  for (const Json& row : lines_of(golden("encodings.jsonl"))) {
+    if (!row.contains("lowercase")) continue;
+    const Json& lowercase = row["lowercase"];
+    const Json& strip = row["strip_accents"];
+    std::vector<Tokenizer>& tokenizers = by_settings[lowercase.dump() + strip.dump()];
+    if (tokenizers.empty()) {
+      Json json = Json::parse(read_whole(golden("tokenizer.json")));
+      json["normalizer"]["lowercase"] = lowercase;
+      json["normalizer"]["strip_accents"] = strip;
+      ModelDir in_json("json"), in_settings("settings"), left_out("left_out");
+      tokenizers.push_back(Tokenizer::load(in_json.write("tokenizer.json", json.dump()).path()));
+      const std::string vocabulary = read_whole(golden("vocab.txt"));
+      const Json settings = {{"do_lower_case", lowercase}, {"strip_accents", strip}};
+      in_settings.write("vocab.txt", vocabulary).write("tokenizer_config.json", settings.dump());
+      tokenizers.push_back(Tokenizer::load(in_settings.path()));
+      if (strip.is_null()) {
+        const Json without = {{"do_lower_case", lowercase}};
+        left_out.write("vocab.txt", vocabulary).write("tokenizer_config.json", without.dump());
+        tokenizers.push_back(Tokenizer::load(left_out.path()));
+      }
+    }
+    for (const Tokenizer& tokenizer : tokenizers) expect_row(tokenizer, row);
+    ++rows[strip.dump()];
+    if (HasFailure()) break;
+  }
+  for (const char* strip : {"null", "true", "false"}) EXPECT_GT(rows[strip], 100) << strip;
 }
 
 // Each code point between two letters, 1,024 of them a line: tests/golden/tokenizer.py, code_points().

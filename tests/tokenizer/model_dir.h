@@ -7,13 +7,13 @@
 
 #include <gtest/gtest.h>
 
-/// A directory of the test's own, removed with it.
+/// A directory of the test's own, removed with it. One that needs several at a time gives each a name.
 class ModelDir {
  public:
-  ModelDir() {
+  explicit ModelDir(const std::string& name = "") {
     const auto* test = testing::UnitTest::GetInstance()->current_test_info();
-    path_ =
-        std::filesystem::temp_directory_path() / ("aid_" + std::string(test->test_suite_name()) + "_" + test->name());
+    path_ = std::filesystem::temp_directory_path() /
+            ("aid_" + std::string(test->test_suite_name()) + "_" + test->name() + name);
     std::filesystem::remove_all(path_);
     std::filesystem::create_directories(path_);
   }

@@ -29,7 +29,7 @@ void put_data(const fs::path& folder) {
 }
 
 TEST(Program, WrongUsageIsTwo) {
-  for (const char* arguments : {"", "nonsense", "predict", "predict model", "eval model dir --precision f16",
+  for (const char* arguments : {"", "nonsense", "predict", "predict model", "eval model dir --precision f8",
                                 "predict m p --format xml", "predict m p --long middle", "predict m p --threads -1"}) {
     const Outcome run = run_aid(arguments);
     EXPECT_EQ(run.status, 2) << arguments;
@@ -40,11 +40,13 @@ TEST(Program, WrongUsageIsTwo) {
 
 TEST(Program, HelpHasAnExample) {
   EXPECT_EQ(run_aid("--help").status, 0);
-  for (const char* command : {"eval", "predict", "tokenize", "info"}) {
+  for (const char* command : {"train beto", "train distilbeto", "eval", "predict", "tokenize", "info", "metrics",
+                              "results", "data list", "data diff", "data verify", "sync"}) {
     const Outcome run = run_aid(std::string(command) + " --help");
     EXPECT_EQ(run.status, 0);
-    EXPECT_TRUE(contains(run.out, std::string("aid ") + command + " modelo") ||
-                contains(run.out, "| aid " + std::string(command)));
+    const size_t example = run.out.find("Example");
+    ASSERT_NE(example, std::string::npos) << command << ": " << run.out;
+    EXPECT_TRUE(contains(run.out.substr(example), std::string("aid ") + command + " "));
     EXPECT_EQ(run.err, "");
   }
 }
@@ -54,6 +56,18 @@ TEST(Program, AGpuThatIsNotThereIsSaidAtOnce) {
   const Outcome run = run_aid("predict " + quoted(kModel) + " x --device cuda");
   EXPECT_EQ(run.status, 2);
   EXPECT_TRUE(contains(run.err, "--device: cuda: " + cuda::unavailable() + "; --device cpu works without one"));
+}
+
+TEST(Program, F16IsForAGpuAndNotForTraining) {
+  const Outcome predicted = run_aid("predict " + quoted(kModel) + " x --device cpu --precision f16");
+  EXPECT_EQ(predicted.status, 2);
+  EXPECT_TRUE(contains(predicted.err, "--precision f16: the CPU computes in f32 or bf16; expected --device cuda"))
+      << predicted.err;
+  const Outcome trained =
+      run_aid("train beto --model " + quoted(kModel) + " --train x --val x --out y --device cpu --precision f16");
+  EXPECT_EQ(trained.status, 2);
+  EXPECT_TRUE(contains(trained.err, "--precision f16: small gradients would be zero in training; expected bf16"))
+      << trained.err;
 }
 
 TEST(Program, AMissingModelIsNamed) {
@@ -268,6 +282,24 @@ TEST(Tokenize, JsonlHoldsLineEnds) {
   const Outcome run = run_aid("tokenize " + quoted(kModel) + " --jsonl " + quoted(folder / "in"));
   EXPECT_EQ(run.status, 2);
   EXPECT_TRUE(contains(run.err, "in:2: \"text\" is a JSON number"));
+  const auto found = lines(run.out);  // what came before the error is there
+  ASSERT_EQ(found.size(), 1u);
+  const json line = json::parse(found[0]);
+  EXPECT_EQ(line["ids"].get<std::vector<int32_t>>(), tokenizer::Tokenizer::load(kModel).encode("la\nley").front().ids);
+  EXPECT_EQ(line["offsets"][2], (json{3, 6}));
+}
+
+TEST(Tokenize, WhatCannotBeReadOrWrittenIsTold) {
+  const TemporaryFolder folder;
+  put(folder / "in", "la ley\n");
+  for (const fs::path& file : {folder / "gone", folder.path()}) {
+    const Outcome run = run_aid("tokenize " + quoted(kModel) + " " + quoted(file));
+    EXPECT_EQ(run.status, 2) << file;
+    EXPECT_TRUE(contains(run.err, file.string() + ": cannot be "));
+  }
+  const Outcome full = run_aid("tokenize " + quoted(kModel) + " " + quoted(folder / "in"), "/dev/full");
+  EXPECT_EQ(full.status, 1);
+  EXPECT_TRUE(contains(full.err, "the results could not be written to stdout"));
 }
 
 TEST(Info, SaysWhatThereIs) {

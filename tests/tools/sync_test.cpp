@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <map>
 #include <random>
@@ -121,14 +122,20 @@ class Child {
   pid_t child_;
 };
 
+// To choose moments in it. Not longer than most are: the first may have met a machine that is busy.
+std::chrono::microseconds length_of_a_run(const std::string& command) {
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_EQ(Child(command).wait(), 0);
+  const auto length = std::chrono::steady_clock::now() - begin;
+  return std::min(std::chrono::duration_cast<std::chrono::microseconds>(length), std::chrono::microseconds(100'000));
+}
+
 TEST_F(SyncProgram, KilledAtAnyMomentItGoesOnToTheSameTree) {
   for (int i = 0; i < 40; ++i) server_.put("b", "x/" + std::to_string(i), random_bytes(random_() % 5'000));
   for (int i = 0; i < 3; ++i) server_.put("b", "large/" + std::to_string(i), random_bytes((2 << 20) + i * 300'000));
   const std::string command =
       AID_PROGRAM " sync s3://b/ . " + quoted(folder_.path()) + " --part-size 1 --quiet" + flags();
-  const auto begin = std::chrono::steady_clock::now();
-  ASSERT_EQ(Child(command).wait(), 0);
-  const auto whole = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begin);
+  const auto whole = length_of_a_run(command);
   ASSERT_EQ(tree(), objects());
 
   int killed = 0;
@@ -157,6 +164,91 @@ TEST_F(SyncProgram, KilledAtAnyMomentItGoesOnToTheSameTree) {
   }
   RecordProperty("killed", killed);
   EXPECT_GT(killed, 0);
+}
+
+TEST_F(SyncProgram, KilledWhileItSendsItGoesOnToTheSameObjects) {
+  const auto change = [&](const std::string& name, std::size_t size) {
+    io::test::put(folder_ / name, random_bytes(size));
+    // As if some time had passed since: what was sent is then known by its time.
+    fs::last_write_time(folder_ / name, fs::file_time_type::clock::now() - std::chrono::seconds(1));
+  };
+  for (int i = 0; i < 40; ++i) change("x/" + std::to_string(i), random_() % 5'000);
+  server_.put("b", "x/0", "");  // so that there is a bucket
+  const std::string command = AID_PROGRAM " sync " + quoted(folder_.path()) + " s3://b/ --quiet" + flags();
+  const auto whole = length_of_a_run(command);
+  auto before = tree();
+  ASSERT_TRUE(objects() == before);
+
+  int killed = 0;
+  for (int round = 0; round < 200; ++round) {
+    for (int i = 0; i < 12; ++i) {
+      const std::string name = "x/" + std::to_string(random_() % 40);
+      change(name, round % 2 == 0 ? before.at(name).size() : random_() % 5'000);
+    }
+    const bool large = round % 20 == 0;  // in parts
+    if (large) change("large", (16 << 20) + 1'000);
+    const auto after = tree();
+    const Child run(command);
+    std::this_thread::sleep_for(whole * (large ? 4 : 1) * (random_() % 1'000) / 1'000);
+    run.end_by(SIGKILL);
+    killed += WIFSIGNALED(run.wait());
+    for (const auto& [key, bytes] : objects()) {
+      const auto old = before.find(key);
+      ASSERT_TRUE(bytes == after.at(key) || (old != before.end() && bytes == old->second))
+          << key << ", round " << round;
+    }
+    ASSERT_EQ(Child(command).wait(), 0) << "round " << round;
+    ASSERT_TRUE(objects() == after) << "round " << round;
+    before = after;
+    if (!large) continue;
+    fs::remove(folder_ / "large");
+    server_.remove("b", "large");
+    before.erase("large");
+  }
+  RecordProperty("killed", killed);
+  EXPECT_GT(killed, 0);
+}
+
+// Lists of objects, names, the manifest: all that grows with their number.
+TEST_F(SyncProgram, AHundredThousandObjectsFitInto100MiB) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "a sanitizer's memory is not the program's";
+#endif
+  const io::aws::test::StoredObject object = io::aws::test::stored("x");
+  for (int i = 0; i < 100'000; ++i) {
+    server_.put("b", "clasificacion/tipologia " + std::to_string(i % 60) + "/documento-" + std::to_string(i) + ".txt",
+                object);
+  }
+  // Started by a small process: the system counts to a child what its parent had when it was started.
+  const auto mebibytes_of = [&](const std::string& arguments) {
+    const std::string script =
+        "import resource, subprocess, sys\n"
+        "subprocess.run(sys.argv[2:], check=True)\n"
+        "open(sys.argv[1], \"w\").write(str(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024))";
+    EXPECT_EQ(Child("python3 -c '" + script + "' " + quoted(folder_ / "peak") + " " AID_PROGRAM " sync " + arguments +
+                    " --quiet" + flags())
+                  .wait(),
+              0);
+    return std::stoi(io::read_text(folder_ / "peak"));
+  };
+  const std::string target = quoted(folder_ / "target");
+  EXPECT_LT(mebibytes_of("s3://b/ . " + target), 100);
+  EXPECT_EQ(server_.count("GET"), 100'000);
+  EXPECT_LT(mebibytes_of("s3://b/ . " + target), 100);  // nothing to do
+  EXPECT_LT(mebibytes_of(target + " s3://b/"), 100);
+  EXPECT_EQ(server_.count("GET") + server_.count("PUT"), 100'000);
+}
+
+TEST_F(SyncProgram, APresignedAddressIsNotRepeated) {
+  for (const std::string arguments : {"'https://u:PASS@b.s3.amazonaws.com/x?X-Amz-Signature=SECRET' here",
+                                      "'https://b.s3.amazonaws.com/x?X-Amz-Signature=SECRET' s3://b/",
+                                      "here 'https://b.s3.amazonaws.com/x?X-Amz-Signature=SECRET'",
+                                      "s3://b/ . here --endpoint-url 'http://u:PASS@localhost/?token=SECRET'"}) {
+    const Outcome run = test::run_aid("sync " + arguments + " --no-sign-request");
+    EXPECT_EQ(run.status, 2) << run.err;
+    EXPECT_EQ(run.err.find("SECRET"), std::string::npos) << run.err;
+    EXPECT_EQ(run.err.find("PASS"), std::string::npos) << run.err;
+  }
 }
 
 TEST_F(SyncProgram, InterruptedItSaysSoAndGoesOn) {

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstring>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -88,6 +89,13 @@ std::map<std::string, std::string> model_files(const fs::path& folder) {
   return files;
 }
 
+// Neither a model nor the folder that training works in.
+void expect_nothing_left(const Workplace& place) {
+  for (const auto& entry : fs::directory_iterator(place.folder.path())) {
+    EXPECT_FALSE(entry.path().filename().string().starts_with("out")) << entry.path();
+  }
+}
+
 TEST(TrainProgram, WritesAModelThatTheOtherCommandsOpen) {
   const Workplace place;
   put(place.train / "ley/binario.txt", std::string("\0\1\2", 3));
@@ -131,12 +139,18 @@ TEST(TrainProgram, ResumesAfterAnInterruptionBitForBit) {
   const auto expected = model_files(place.out);
   fs::remove_all(place.out);
 
-  WaitingTraining training(place, "--epochs 40 --seed 3 --precision f32");
-  kill(training.child, SIGINT);  // as Ctrl-C does: it ends after its first step
-  const Outcome interrupted = training.finish();
-  EXPECT_EQ(interrupted.status, 130);
-  EXPECT_TRUE(contains(interrupted.err, "with --resume goes on from there"));
-  EXPECT_FALSE(fs::exists(place.out));
+  for (const int signal : {SIGTERM, SIGINT}) {  // as `kill` and Ctrl-C: it ends after its first step
+    fs::remove_all(place.out.string() + ".training");
+    WaitingTraining training(place, "--epochs 40 --seed 3 --precision f32");
+    kill(training.child, signal);
+    const Outcome interrupted = training.finish();
+    EXPECT_EQ(interrupted.status, 130);
+    EXPECT_TRUE(contains(interrupted.err, "interrupted after step 1 of "));
+    EXPECT_TRUE(contains(interrupted.err, "with --resume goes on from there"));
+    EXPECT_FALSE(fs::exists(place.out));
+    EXPECT_TRUE(fs::exists(place.out.string() + ".training/checkpoint-1/state.json"));
+    fs::remove(place.folder / "pipe");
+  }
 
   const Outcome again = run_aid(place.command("--epochs 40 --seed 3 --precision f32" + weights));
   EXPECT_EQ(again.status, 2);
@@ -182,6 +196,9 @@ TEST(TrainProgram, ALimitOnFileSizesIsAMessage) {
   EXPECT_EQ(run.status, 1) << run.err;
   EXPECT_TRUE(contains(run.err, "File too large")) << run.err;
   EXPECT_FALSE(fs::exists(place.out));
+  for (const auto& entry : fs::directory_iterator(place.out.string() + ".training")) {
+    EXPECT_EQ(entry.path().filename(), "log.csv");  // and no part of a checkpoint
+  }
 }
 
 TEST(TrainProgram, TakesOptionsFromAFile) {
@@ -200,6 +217,20 @@ TEST(TrainProgram, TakesOptionsFromAFile) {
   const Outcome wrong = run_aid(place.command("--overwrite --config " + quoted(place.folder / "wrong.toml")));
   EXPECT_EQ(wrong.status, 2);
   EXPECT_TRUE(contains(wrong.err, "epoch"));
+}
+
+TEST(TrainProgram, TakesTrainersNames) {
+  const Workplace place;
+  const Outcome run =
+      run_aid(place.command("--num-train-epochs 1 --learning-rate 1e-4 --weight-decay 0.1 "
+                            "--gradient-accumulation-steps 2 --label-smoothing-factor 0.1"));
+  EXPECT_EQ(run.status, 0) << run.err;
+  const json used = json::parse(io::read_text(place.out / "aid.json"))["hyperparameters"];
+  EXPECT_EQ(used["epochs"], 1);
+  EXPECT_EQ(used["lr"], 1e-4);
+  EXPECT_EQ(used["weight-decay"], 0.1);
+  EXPECT_EQ(used["gradient-accumulation"], 2);
+  EXPECT_EQ(used["label-smoothing"], 0.1);
 }
 
 TEST(TrainProgram, EveryWayToReadLongTextsTrains) {
@@ -227,7 +258,7 @@ TEST(TrainProgram, RefusesBadInputBeforeTraining) {
   const auto error = [&](const std::string& more) {
     const Outcome run = run_aid(place.command(more));
     EXPECT_EQ(run.status, 2) << more << ": " << run.err;
-    EXPECT_FALSE(fs::exists(place.out));
+    expect_nothing_left(place);
     return run.err;
   };
   EXPECT_TRUE(contains(error("--epochs 0"), "--epochs is 0.0; it takes 1 or more"));
@@ -248,10 +279,70 @@ TEST(TrainProgram, RefusesBadInputBeforeTraining) {
   EXPECT_TRUE(contains(kind.err, "this is a beto model; train it with `aid train beto`"));
 
   put(place.val / "acta/1.txt", "el acta");
-  EXPECT_TRUE(contains(error(""), "acta"));
+  EXPECT_TRUE(contains(error(""), "the labels differ: only in --train " + place.train.string() +
+                                      ": none; only in --val " + place.val.string() + ": acta"));
   fs::remove_all(place.val / "acta");
   fs::remove_all(place.train / "ley");
-  EXPECT_TRUE(contains(error(""), "label"));  // one class only
+  EXPECT_TRUE(contains(error(""), place.train.string() + "' holds a single label, contrato"));
+  put(place.train / "ley/1.txt", std::string("\0\1\2", 3));
+  EXPECT_TRUE(contains(error(""), "label ley has no text that can be read"));
+}
+
+// Each found before the first step, by a message that names the file.
+TEST(TrainProgram, RefusesBrokenModelsAndLeavesNothing) {
+  const Workplace place;
+  const fs::path goldens = AID_SOURCE_DIR "/tests/golden/weights";
+  const auto change = [](const fs::path& file, const std::string& from, const std::string& to) {
+    std::string text = io::read_text(file);
+    const size_t at = text.find(from);
+    ASSERT_NE(at, std::string::npos) << from;
+    put(file, text.replace(at, from.size(), to));
+  };
+  struct Fault {
+    const char* message;
+    std::function<void(const fs::path&)> make;
+  };
+  const Fault faults[] = {
+      {"model.safetensors: ",
+       [](const fs::path& model) {
+         fs::resize_file(model / "model.safetensors", fs::file_size(model / "model.safetensors") - 1);
+       }},
+      {"the file is cut short",
+       [](const fs::path& model) {
+         fs::resize_file(model / "model.safetensors", fs::file_size(model / "model.safetensors") / 2);
+       }},
+      {"bytes are left over",
+       [](const fs::path& model) {
+         fs::resize_file(model / "model.safetensors", fs::file_size(model / "model.safetensors") + 8);
+       }},
+      {"the global 'posix.system' is refused",
+       [&](const fs::path& model) {
+         fs::remove(model / "model.safetensors");
+         fs::copy_file(goldens / "evil_zip.bin", model / "pytorch_model.bin");
+       }},
+      {"the weights hold 2",
+       [&](const fs::path& model) {
+         change(model / "config.json", "\"num_hidden_layers\": 2", "\"num_hidden_layers\": 3");
+       }},
+      {"the tokenizer has 1001 tokens, config.json and the weights 118",  // a hole before the last one
+       [&](const fs::path& model) {
+         json tokenizer = json::parse(io::read_text(model / "tokenizer.json"));
+         tokenizer["model"]["vocab"]["sobra"] = 1000;
+         put(model / "tokenizer.json", tokenizer.dump());
+       }},
+  };
+  for (const Fault& fault : faults) {
+    const fs::path model = place.folder / "model";
+    fs::remove_all(model);
+    fs::copy(kModel, model, fs::copy_options::recursive);
+    fault.make(model);
+    std::string command = place.command();
+    const Outcome run = run_aid(command.replace(command.find(quoted(kModel)), quoted(kModel).size(), quoted(model)));
+    EXPECT_EQ(run.status, 2) << run.err;
+    EXPECT_TRUE(contains(run.err, fault.message));
+    EXPECT_TRUE(contains(run.err, model.string()));
+    expect_nothing_left(place);
+  }
 }
 
 TEST(TrainProgram, DoesNotReplaceAModelUnasked) {

@@ -56,18 +56,19 @@ class ModelCopy {
     tensors_[name] = {name, io::DType::f32, std::move(shape), bytes_[name]};
   }
   io::TensorView& at(const std::string& name) { return tensors_.at(name); }
-  // Every value, rounded to bf16.
-  void store_as_bf16() {
+  // Every value, rounded to Half: bf16 or _Float16.
+  template <class Half>
+  void store_as(io::DType dtype) {
     for (auto& [name, tensor] : tensors_) {
       std::vector<std::byte> halves(tensor.data.size() / 2);
       for (size_t i = 0; i < halves.size() / 2; ++i) {
         float value;
         std::memcpy(&value, tensor.data.data() + 4 * i, 4);
-        const bf16 half(value);
+        const Half half(value);
         std::memcpy(halves.data() + 2 * i, &half, 2);
       }
       bytes_[name] = halves;
-      tensor.dtype = io::DType::bf16;
+      tensor.dtype = dtype;
       tensor.data = bytes_[name];
     }
   }
@@ -75,6 +76,20 @@ class ModelCopy {
     std::vector<io::TensorView> list;
     for (const auto& [name, tensor] : tensors_) list.push_back(tensor);
     io::write_safetensors(model_ / "model.safetensors", list, {{"format", "pt"}});
+  }
+  // The first half of the tensors in one file, the others in another.
+  void write_shards() const {
+    std::vector<io::TensorView> lists[2];
+    json index;
+    for (const auto& [name, tensor] : tensors_) {
+      const bool second = lists[0].size() >= tensors_.size() / 2;
+      lists[second].push_back(tensor);
+      index["weight_map"][name] = second ? "model-00002-of-00002.safetensors" : "model-00001-of-00002.safetensors";
+    }
+    io::write_safetensors(model_ / "model-00001-of-00002.safetensors", lists[0], {{"format", "pt"}});
+    io::write_safetensors(model_ / "model-00002-of-00002.safetensors", lists[1], {{"format", "pt"}});
+    io::test::put(model_ / "model.safetensors.index.json", index.dump());
+    fs::remove(model_ / "model.safetensors");
   }
   void change_config(const char* key, const json& value) const {
     json config = json::parse(io::read_text(model_ / "config.json"));
@@ -187,10 +202,26 @@ TEST_P(GoldenModel, OtherNamesAreTheSameWeights) {
 }
 
 TEST_P(GoldenModel, HalfPrecisionFilesAreRead) {
-  ModelCopy half(GetParam());
-  half.store_as_bf16();
+  ModelCopy half(GetParam()), f16_half(GetParam());
+  half.store_as<bf16>(io::DType::bf16);
   half.write_weights();
   expect_golden(*open_classifier(half.path(), options()), golden(GetParam()), "head", 0.02f);
+  f16_half.store_as<_Float16>(io::DType::f16);
+  f16_half.write_weights();
+  expect_golden(*open_classifier(f16_half.path(), options()), golden(GetParam()), "head", 0.003f);
+}
+
+// In two files and an index, as large models are saved.
+TEST_P(GoldenModel, ShardsAreOneModel) {
+  const json all = golden(GetParam());
+  ModelCopy sharded(GetParam());
+  sharded.write_shards();
+  const auto classifier = open_classifier(sharded.path(), options());
+  EXPECT_TRUE(classifier->notes().empty());
+  expect_golden(*classifier, all, "head", 1e-5f);
+  fs::remove(sharded.path() / "model-00002-of-00002.safetensors");
+  EXPECT_TRUE(contains(error_of([&] { open_classifier(sharded.path(), options()); }),
+                       "model-00002-of-00002.safetensors': No such file"));
 }
 
 TEST_P(GoldenModel, WhatIsWrittenIsTheSameModel) {

@@ -7,7 +7,9 @@
 
 #include <chrono>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
+#include <set>
 #include <thread>
 
 #include "io/error.h"
@@ -93,6 +95,21 @@ TEST(Resume, NeedsACheckpoint) {
   const TemporaryFolder folder;
   TinyRun tiny{.folder = folder / "run"};
   EXPECT_TRUE(contains(error_of([&] { tiny.run(true); }), "no checkpoint to resume"));
+}
+
+// An epoch has three steps.
+TEST(Resume, CheckpointsAfterEveryEpochAndEverySoManySteps) {
+  const TemporaryFolder folder;
+  for (const auto& [every, expected] : {std::pair(0, std::set{3, 6}), {2, std::set{2, 3, 4, 6}}}) {
+    TinyRun tiny{.folder = folder / std::to_string(every), .save_every = every, .keep_checkpoints = 10};
+    tiny.run();
+    std::set<int> steps;
+    for (const auto& [name, bytes] : files_of(tiny.folder)) {
+      int step = 0;
+      if (std::sscanf(name.c_str(), "checkpoint-%d/state.json", &step) == 1) steps.insert(step);
+    }
+    EXPECT_EQ(steps, expected);
+  }
 }
 
 TEST(Resume, KeepsAsManyCheckpointsAsAsked) {

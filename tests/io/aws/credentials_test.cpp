@@ -206,8 +206,8 @@ TEST(AwsCredentialsFreshness, RenewedBeforeTheirEnd) {
   EXPECT_EQ(freshness_of(credentials, kYear2050), Freshness::fresh);
   credentials.expires = kYear2050;
   EXPECT_EQ(freshness_of(credentials, kYear2050 - 901), Freshness::fresh);
-  EXPECT_EQ(freshness_of(credentials, kYear2050 - 899), Freshness::renew_soon);
-  EXPECT_EQ(freshness_of(credentials, kYear2050 - 599), Freshness::renew_first);
+  EXPECT_EQ(freshness_of(credentials, kYear2050 - 899), Freshness::due);
+  EXPECT_EQ(freshness_of(credentials, kYear2050), Freshness::expired);
 }
 
 }  // namespace

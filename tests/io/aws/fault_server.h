@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <functional>
@@ -55,6 +56,9 @@ class FaultServer {
   }
   std::string url() const { return "http://127.0.0.1:" + std::to_string(port_); }
   int count() const { return count_; }
+  // The most requests that were under way together since the last reset.
+  int most_at_once() const { return most_at_once_; }
+  void reset_most_at_once() { most_at_once_ = 0; }
 
  private:
   void accept_all() {
@@ -100,9 +104,11 @@ class FaultServer {
     std::string buffer;
     for (std::string request; !(request = read_request(socket, buffer)).empty();) {
       Reply reply;
+      ++at_once_;
       {
         const std::lock_guard lock(mutex_);
         reply = script_(request, count_++);
+        most_at_once_ = std::max<int>(most_at_once_, at_once_);
       }
       if (reply.drip_milliseconds > 0) {
         for (const char c : reply.bytes) {
@@ -112,6 +118,7 @@ class FaultServer {
       } else {
         ::send(socket, reply.bytes.data(), reply.bytes.size(), MSG_NOSIGNAL);
       }
+      --at_once_;
       if (reply.reset) {
         const linger now = {.l_onoff = 1, .l_linger = 0};
         ::setsockopt(socket, SOL_SOCKET, SO_LINGER, &now, sizeof now);
@@ -131,7 +138,7 @@ class FaultServer {
   int listener_;
   int port_ = 0;
   std::atomic<bool> stopping_{false};
-  std::atomic<int> count_{0};
+  std::atomic<int> count_{0}, at_once_{0}, most_at_once_{0};
   std::mutex mutex_;
   std::vector<std::thread> connections_;
   std::thread thread_;

@@ -3,7 +3,9 @@
 
 #include <atomic>
 #include <cstdlib>
+#include <ctime>
 #include <future>
+#include <mutex>
 
 #include "io/aws/dynamodb.h"
 #include "io/aws/s3.h"
@@ -74,6 +76,10 @@ TEST_F(Aws, ObjectsSurviveFaults) {
       {"500", {.bytes = answer(500, "", error_xml("InternalError"))}},
       {"503", {.bytes = answer(503, "", error_xml("SlowDown"))}},
       {"503 without a body", {.bytes = answer(503, "Retry-After: 0\r\n", "")}},
+      {"307 to nowhere new",
+       {.bytes = answer(307, "Location: http://evil.example/\r\n", error_xml("TemporaryRedirect"))}},
+      {"a body longer than announced",
+       {.bytes = "HTTP/1.1 200 X\r\nContent-Length: 5\r\n" + kCrc + "\r\n" + kBody, .reset = true}},
       {"400 RequestTimeout", {.bytes = answer(400, "", error_xml("RequestTimeout"))}},
       {"wrong bytes", {.bytes = answer(200, "ETag: \"x\"\r\n" + kCrc, "hellO, object")}},
       {"wrong MD5", {.bytes = answer(200, "ETag: \"5eb63bbbe01eeed093cb22bb8f5acdc3\"\r\n", kBody)}},
@@ -101,6 +107,7 @@ TEST_F(Aws, GivesUpWithAClearError) {
   const Case cases[] = {{{.bytes = answer(404, "", error_xml("NoSuchKey"))}, "NoSuchKey", "HTTP 404"},
                         {{.bytes = answer(403, "", error_xml("AccessDenied"))}, "AccessDenied", "permissions"},
                         {{.bytes = answer(412, "", error_xml("PreconditionFailed"))}, "PreconditionFailed", "412"},
+                        {{.bytes = answer(403, "", error_xml("InvalidObjectState"))}, "InvalidObjectState", "restore"},
                         {{.bytes = answer(200, kCrc, "hellO, object")}, "Integrity", "crc32"},
                         {{}, "Connection", "3 attempts"}};
   for (const Case& fault : cases) {
@@ -176,11 +183,141 @@ TEST_F(Aws, ExpiredCredentialsAreRenewedOnce) {
   ::unsetenv("AWS_CONTAINER_CREDENTIALS_FULL_URI");
 }
 
+std::string time_text(std::int64_t seconds, const char* format) {
+  const std::time_t time = seconds;
+  std::tm parts{};
+  ::gmtime_r(&time, &parts);
+  char text[64];
+  return {text, std::strftime(text, sizeof text, format, &parts)};
+}
+std::string iso_time(std::int64_t seconds) { return time_text(seconds, "%Y-%m-%dT%H:%M:%SZ"); }
+std::string http_time(std::int64_t seconds) { return time_text(seconds, "%a, %d %b %Y %H:%M:%S GMT"); }
+
+// A container's credentials KEY0, KEY1, ... that last as long as `lasting` says, and objects for all of them.
+class Renewal : public Aws {
+ protected:
+  void SetUp() override {
+    Aws::SetUp();
+    ::unsetenv("AWS_ACCESS_KEY_ID");
+    ::unsetenv("AWS_SECRET_ACCESS_KEY");
+    ::setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", (server_.url() + "/credentials").c_str(), 1);
+  }
+  void TearDown() override { ::unsetenv("AWS_CONTAINER_CREDENTIALS_FULL_URI"); }
+  // Which credentials the call was signed with: "KEY0".
+  std::string get(S3Client& client) {
+    const auto sink = std::make_shared<StringSink>();
+    client.get({.bucket = "bucket", .key = "key", .sink = sink});
+    EXPECT_EQ(sink->bytes, kBody);
+    const std::lock_guard lock(mutex_);
+    return signed_with_;
+  }
+  // The service's clock goes forward: the next call is refused once.
+  void set_clock(std::int64_t seconds_ahead) {
+    const std::lock_guard lock(mutex_);
+    ahead_ = seconds_ahead;
+    refused_ = false;
+  }
+
+  std::function<std::string(int)> expiration_;  // of the n-th; empty: an error in the place of credentials
+  std::atomic<int> asked_{0};
+  std::mutex mutex_;
+  std::int64_t ahead_ = 0;
+  bool refused_ = true;
+  int refusals_ = 0;
+  std::string signed_with_, revoked_;
+  const std::int64_t now_ = std::time(nullptr);
+  FaultServer server_{[this](const std::string& request, int) {
+    if (request.starts_with("GET /credentials ")) {
+      const int n = asked_++;
+      const std::string expiration = expiration_(n);
+      if (expiration.empty()) return Reply{.bytes = answer(404, "", "")};
+      return Reply{.bytes = answer(200, "",
+                                   R"({"AccessKeyId":"KEY)" + std::to_string(n) +
+                                       R"(","SecretAccessKey":"s","Expiration":")" + expiration + "\"}")};
+    }
+    const std::lock_guard lock(mutex_);
+    if (!std::exchange(refused_, true)) {
+      return Reply{.bytes =
+                       answer(403, "Date: " + http_time(now_ + ahead_) + "\r\n", error_xml("RequestTimeTooSkewed"))};
+    }
+    const std::size_t at = request.find("Credential=") + 11;
+    signed_with_ = request.substr(at, request.find('/', at) - at);
+    if (signed_with_ == revoked_) {  // every other call learns of it later, when there are new ones
+      return Reply{.bytes = answer(400, "", error_xml("ExpiredToken")), .drip_milliseconds = refusals_++ % 2};
+    }
+    return good();
+  }};
+};
+
+TEST_F(Renewal, BeforeTheEndWhileTheOldOnesAreUsed) {
+  expiration_ = [this](int n) { return iso_time(now_ + (n == 0 ? 7'200 : 20'000)); };
+  S3Client client(options(server_));
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(get(client), "KEY0");
+  EXPECT_EQ(asked_, 1);
+  set_clock(7'200 - 600);  // ten minutes are left
+  std::string key = get(client);
+  for (int i = 0; i < 2'000 && key == "KEY0"; ++i) key = get(client);
+  EXPECT_EQ(key, "KEY1");
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(get(client), "KEY1");
+  EXPECT_EQ(asked_, 2);
+  set_clock(30'000);  // those have ended: nothing is sent before there are others
+  expiration_ = [this](int) { return iso_time(now_ + 60'000); };
+  EXPECT_EQ(get(client), "KEY2");
+}
+
+TEST_F(Renewal, ThatFailsIsNotRepeatedWithEveryCall) {
+  expiration_ = [this](int n) { return n == 0 ? iso_time(now_ + 7'200) : ""; };
+  S3Client client(options(server_));
+  get(client);
+  set_clock(7'200 - 600);
+  for (int i = 0; i < 50; ++i) EXPECT_EQ(get(client), "KEY0");
+  EXPECT_LE(asked_, 2);
+}
+
+TEST_F(Renewal, OfCredentialsThatNeverLastLongIsNotRepeatedWithEveryCall) {
+  expiration_ = [this](int) { return iso_time(now_ + 600); };
+  S3Client client(options(server_));
+  for (int i = 0; i < 50; ++i) get(client);
+  EXPECT_LE(asked_, 2);
+}
+
+TEST_F(Renewal, OnceForAllCallsThatAreRefusedTogether) {
+  expiration_ = [this](int) { return iso_time(now_ + 7'200); };
+  revoked_ = "KEY0";
+  ClientOptions made = options(server_);
+  made.connections = 16;
+  S3Client client(made);
+  std::atomic<int> whole{0}, ended{0};
+  std::promise<void> all;
+  for (int i = 0; i < 16; ++i) {
+    const auto sink = std::make_shared<StringSink>();
+    client.get({.bucket = "bucket", .key = "key", .sink = sink}, [&, sink](const Outcome<ObjectInfo>& outcome) {
+      whole += outcome.ok() && sink->bytes == kBody;
+      if (++ended == 16) all.set_value();
+    });
+  }
+  all.get_future().wait();
+  EXPECT_EQ(whole, 16);
+  EXPECT_EQ(asked_, 2);
+}
+
+TEST_F(Renewal, ThatBringsExpiredOnesIsAnError) {
+  expiration_ = [this](int) { return iso_time(now_ - 5); };
+  S3Client client(options(server_));
+  EXPECT_TRUE(contains(io::test::error_of([&] { get(client); }), "expired before they came"));
+  EXPECT_EQ(asked_, 1);
+}
+
 // The window is narrowed, and every call still ends well.
 TEST_F(Aws, ThrottlingSlowsAllCalls) {
+  Reply slow = good();
+  slow.drip_milliseconds = 1;
+  FaultServer* self = nullptr;
   FaultServer server([&](const std::string&, int count) {
-    return count < 40 ? Reply{.bytes = answer(503, "", error_xml("SlowDown"))} : good();
+    if (count == 40) self->reset_most_at_once();
+    return count < 40 ? Reply{.bytes = answer(503, "", error_xml("SlowDown"))} : slow;
   });
+  self = &server;
   ClientOptions made = options(server);
   made.connections = 16;
   S3Client client(made);
@@ -197,6 +334,29 @@ TEST_F(Aws, ThrottlingSlowsAllCalls) {
   EXPECT_EQ(whole, 50);
   EXPECT_EQ(client.statistics().throttled, 40);
   EXPECT_EQ(client.statistics().attempts, 90);
+  // Halved with each round of refusals, 16 has come down to 1 or 2; then one more for each windowful that ends well:
+  // after 50 at most sqrt(2 * 2 + 2 * 50), rounded up.
+  EXPECT_LE(server.most_at_once(), 11);
+}
+
+// A lower bound alone: a call may wait longer than it is asked to, never less.
+TEST_F(Aws, WaitsAsLongAsTheServiceAsks) {
+  for (const auto& [header, least] : {std::pair("Retry-After: 1\r\n", 1'000), {"x-amz-retry-after: 300\r\n", 300}}) {
+    std::chrono::steady_clock::time_point refused;
+    std::chrono::milliseconds waited{};
+    FaultServer server([&, header = header](const std::string&, int count) {
+      const auto now = std::chrono::steady_clock::now();
+      if (count == 0) {
+        refused = now;
+        return Reply{.bytes = answer(503, header, error_xml("SlowDown"))};
+      }
+      waited = std::chrono::duration_cast<std::chrono::milliseconds>(now - refused);
+      return good();
+    });
+    S3Client client(options(server));
+    client.get({.bucket = "bucket", .key = "key", .sink = std::make_shared<StringSink>()});
+    EXPECT_GE(waited.count(), least);
+  }
 }
 
 // Where nearly everything fails, retries stop before they add to the load.
@@ -244,6 +404,34 @@ TEST_F(Aws, FollowsABucketToItsRegionAndNowhereElse) {
   const auto sink = std::make_shared<StringSink>();
   client.get({.bucket = "bucket", .key = "key", .sink = sink});
   EXPECT_EQ(sink->bytes, kBody);
+}
+
+// A profile says how buckets are addressed.
+TEST_F(Aws, AddressesAsTheProfileSays) {
+  std::string seen;
+  FaultServer server([&](const std::string& head, int) {
+    seen = head.substr(0, head.find("\r\n")) + " " + head.substr(head.find("Host: ") + 6, 17);
+    return good();
+  });
+  const io::test::TemporaryFolder folder;
+  const auto ask = [&](const std::string& profile, const std::string& bucket = "bucket") -> std::string {
+    io::test::put(folder / "config", "[default]\n" + profile);
+    ::setenv("AWS_CONFIG_FILE", (folder / "config").c_str(), 1);
+    ClientOptions made = options(server);
+    made.endpoint_url = "http://localhost" + server.url().substr(server.url().rfind(':'));
+    S3Client client(made);
+    return io::test::error_of(
+        [&] { client.get({.bucket = bucket, .key = "key", .sink = std::make_shared<StringSink>()}); });
+  };
+  EXPECT_EQ(ask(""), "");
+  EXPECT_TRUE(contains(seen, "GET /bucket/key HTTP/1.1 localhost"));
+  EXPECT_EQ(ask("s3 =\n  addressing_style = virtual\n"), "");
+  EXPECT_TRUE(contains(seen, "GET /key HTTP/1.1 bucket.localhost"));
+  EXPECT_EQ(ask("", "arn:aws:s3:eu-west-1:12:accesspoint/ap"), "");
+  EXPECT_TRUE(contains(seen, "GET /key HTTP/1.1 ap-12.localhost"));
+  EXPECT_TRUE(contains(ask("use_dualstack_endpoint = true\n"), "dual-stack"));
+  EXPECT_TRUE(contains(ask("use_fips_endpoint = true\n"), "FIPS"));
+  EXPECT_TRUE(contains(ask("s3 =\n  use_accelerate_endpoint = true\n"), "Accelerate"));
 }
 
 TEST_F(Aws, ListsAreWholeOrAskedForAgain) {

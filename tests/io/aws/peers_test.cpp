@@ -26,12 +26,13 @@ ListRequest next_of(const std::string& bucket, const std::string& token) {
   return {.bucket = bucket, .token = token, .max_keys = 7};
 }
 
-// The objects of the bucket "theirs" are those of $AID_AWS_FILE, {key: text}; they are put into "ours" in every way,
-// the last key in parts, and the first is deleted again.
+// The objects of the bucket "theirs" are those of $AID_AWS_FILE's "objects", {key: text}; they are put into "ours" in
+// every way, the last key in parts, and the first is deleted again. "versions", {id: text}, are those of the key "v ñ"
+// in the bucket "versions", which gets a third.
 TEST(PeersAws, DISABLED_Objects) {
   const char* file = std::getenv("AID_AWS_FILE");
   ASSERT_TRUE(file) << "AID_AWS_FILE names the JSON of keys and texts";
-  const json expected = json::parse(read_text(file));
+  const json given = json::parse(read_text(file)), expected = given["objects"];
   S3Client client;
   std::vector<std::string> keys;
   std::string token;
@@ -76,6 +77,18 @@ TEST(PeersAws, DISABLED_Objects) {
   client.abort_upload("ours", "aborted", client.create_upload({.bucket = "ours", .key = "aborted"}));
   EXPECT_TRUE(client.remove({.bucket = "ours", .keys = {keys.front()}}).empty());
   EXPECT_NO_THROW(client.head_bucket("ours"));
+
+  for (const auto& [version, text] : given["versions"].items()) {
+    const auto sink = std::make_shared<StringSink>();
+    client.get({.bucket = "versions", .key = "v ñ", .version_id = version, .sink = sink});
+    EXPECT_EQ(sink->bytes, text);
+    const ObjectInfo info = client.head({.bucket = "versions", .key = "v ñ", .version_id = version});
+    EXPECT_EQ(info.version_id, version);
+    EXPECT_EQ(info.size, sink->bytes.size());
+  }
+  const PutResult third =
+      client.put({.bucket = "versions", .key = "v ñ", .body = std::make_shared<MemoryBody>("third")});
+  EXPECT_FALSE(third.version_id.empty() || given["versions"].contains(third.version_id));
 }
 
 }  // namespace

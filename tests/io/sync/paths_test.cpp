@@ -76,6 +76,12 @@ TEST(SyncPaths, Patterns) {
                                       {"a*b*c", "a1b2b3c"},
                                       {"[]]", "]"},
                                       {"[x", "[x"},
+                                      {"a?o?", "año🧾"},  // a character, not a byte
+                                      {"[ñ]x", "ñx"},
+                                      {"[á-ú]x", "éx"},
+                                      {"[!ñ]x", "nx"},
+                                      {"*ñ", "\xff/ñ"},
+                                      {"?", "\xff"},
                                       {"train/*/1.txt", "train/a/b/1.txt"},
                                       {"", ""},
                                       {"**", "x"}}) {
@@ -86,6 +92,10 @@ TEST(SyncPaths, Patterns) {
                                       {"a?c", "ac"},
                                       {"[a-c]x", "dx"},
                                       {"[!a-c]x", "ax"},
+                                      {"a??o", "año"},
+                                      {"[!ñ]x", "ñx"},
+                                      {"[á-ú]x", "ax"},
+                                      {"[c-a]x", "bx"},
                                       {"a", "ab"},
                                       {"b", "ab"},
                                       {"a*b", "a"}}) {

@@ -74,6 +74,14 @@ class Sync : public ::testing::Test {
     return download(client, {.bucket = "b", .prefix = "p/", .folders = std::move(folders), .target = folder_.path()},
                     options_);
   }
+  // Files whose time tells.
+  void settle() const {
+    for (const auto& entry : fs::recursive_directory_iterator(folder_.path())) {
+      if (entry.is_regular_file()) {
+        fs::last_write_time(entry.path(), entry.last_write_time() - std::chrono::minutes(1));
+      }
+    }
+  }
   Report send() {
     server_.reset_counts();
     aws::S3Client client(client_options());
@@ -262,6 +270,22 @@ TEST_F(Sync, AnObjectThatChangesMeanwhileComesAsItIsThen) {
   }
 }
 
+// Listed, and gone when it is asked for: small, whole and in parts.
+TEST_F(Sync, AnObjectThatIsRemovedMeanwhileIsNamed) {
+  for (const std::size_t size : {100u, 60'000u, 500'000u}) put("a/" + std::to_string(size), random_bytes(size, 1));
+  put("a/stays", "1");
+  server_.set_fault([&](const ServerRequest& request) -> S3Server::Fault {
+    const bool object = request.method != "PUT" && !request.key.empty() && request.key != "p/a/stays";
+    return object ? S3Server::Fault{.status = 404, .code = "NoSuchKey"} : S3Server::Fault{};
+  });
+  const Report report = fetch();
+  EXPECT_EQ(report.transferred, 1);
+  EXPECT_EQ(report.problems.size(), 3u) << problems(report);
+  EXPECT_EQ(tree_of(folder_.path()), (Tree{{"a/stays", "1"}}));
+  server_.set_fault(nullptr);
+  EXPECT_EQ(fetch().transferred, 3);
+}
+
 TEST_F(Sync, FaultsEndInTheRightTree) {
   for (int i = 0; i < 60; ++i) put("a/" + std::to_string(i), random_bytes(static_cast<std::size_t>(i * 3'000), i));
   std::mt19937 random(3);
@@ -421,6 +445,7 @@ TEST_F(Sync, Uploads) {
     io::test::put(folder_ / ("d/ñ " + std::to_string(i)), random_bytes(static_cast<std::size_t>(i * 100), i));
   io::test::put(folder_ / "large", random_bytes((16 << 20) + 100, 9));
   put("stays", "x");
+  settle();
   Report report = send();
   EXPECT_EQ(report.transferred, 31) << problems(report);
   EXPECT_EQ(server_.count("PART"), 3);
@@ -443,6 +468,29 @@ TEST_F(Sync, Uploads) {
   fs::remove(folder_ / "d/ñ 7");
   EXPECT_EQ(send().removed, 2);
   EXPECT_EQ(tree_of(server_), tree_of(folder_.path()));
+}
+
+// Changed once more within a tick of the disk's clock, with the same size and time.
+TEST_F(Sync, AFileTooYoungForItsTimeToTellIsComparedByContent) {
+  const auto soon = fs::file_time_type::clock::now() + std::chrono::hours(1);
+  io::test::put(folder_ / "young", "1");
+  fs::last_write_time(folder_ / "young", soon);
+  EXPECT_EQ(send().transferred, 1);
+  io::test::put(folder_ / "young", "2");
+  fs::last_write_time(folder_ / "young", soon);
+  EXPECT_EQ(send().transferred, 1);
+  EXPECT_EQ(tree_of(server_), (Tree{{"young", "2"}}));
+  EXPECT_EQ(send().transferred, 0);
+}
+
+TEST_F(Sync, AnEmptyFolderDoesNotEmptyABucket) {
+  put("a/1", "1");
+  options_.extra = Extra::removed;
+  EXPECT_TRUE(contains(error_of([&] { send(); }), "is it the right folder?"));
+  EXPECT_EQ(tree_of(server_), (Tree{{"a/1", "1"}}));
+  io::test::put(folder_ / "2", "2");
+  EXPECT_EQ(send().removed, 1);
+  EXPECT_EQ(tree_of(server_), (Tree{{"2", "2"}}));
 }
 
 TEST_F(Sync, AnUploadInPartsGoesOnWhereItWas) {

@@ -205,7 +205,7 @@ TEST_F(Memory, CopiesAreChecked) {
   clear_reports();
   EXPECT_EQ(cudaMemcpy(y.data(), x.data(), 8, cudaMemcpyDefault), cudaSuccess);
   EXPECT_EQ(y.values(), (Floats{1, 2}));
-  EXPECT_EQ(cudaMemcpy(host.data(), x.data(), 8, static_cast<cudaMemcpyKind>(9)), cudaErrorInvalidMemcpyDirection);
+  EXPECT_EQ(cudaMemcpy(host.data(), x.data(), 8, static_cast<cudaMemcpyKind>(7)), cudaErrorInvalidMemcpyDirection);
 }
 
 TEST_F(Memory, RectanglesAreCopiedAndFilled) {

@@ -311,5 +311,207 @@ TEST(DataVerify, AgainstWhatSyncBrought) {
                 std::to_string(prose(9).size()));
 }
 
+// By hand: {name below the version, sha256}; the first folder of two is the split, but for the forms of the truth.
+Version version_of(const std::vector<std::pair<std::string, std::string>>& files) {
+  Version version{.folder = "/nowhere", .name = "v"};
+  for (const auto& [name, hash] : files) {
+    const bool truth = name.starts_with("ground_truth/");
+    const std::string split_name = name.substr(0, name.find('/', truth ? 13 : 0));
+    const std::string below = name.substr(split_name.size() + 1);
+    auto split = std::find_if(version.splits.begin(), version.splits.end(),
+                              [&](const Split& s) { return s.name == split_name; });
+    if (split == version.splits.end()) {
+      version.splits.push_back({.name = split_name,
+                                .role = truth ? Role::truth : Role::train,
+                                .flat = split_name.find("todas") != std::string::npos,
+                                .unified = split_name.ends_with("_unificado")});
+      split = version.splits.end() - 1;
+    }
+    const std::string label = split->flat ? "" : below.substr(0, below.find('/'));
+    split->files.push_back(
+        {.name = below, .label = label, .path = "/nowhere/" + name, .bytes = 5, .sha256 = hash, .problem = ""});
+  }
+  return version;
+}
+Lines kinds_of(const Version& before, const Version& after) {
+  Lines lines;
+  for (const Change& change : difference(before, after))
+    lines.push_back(std::string(name_of(change.kind)) + " " + change.old_label + ">" + change.label);
+  return lines;
+}
+
+TEST(DataDifference, WhatMatchesAndWhatDoesNot) {
+  EXPECT_EQ(kinds_of(version_of({{"train/a/1", "x"}}), version_of({{"train/a/1", "y"}})), Lines{"changed a>a"});
+  EXPECT_EQ(kinds_of(version_of({{"train/a/1", "x"}}), version_of({{"train/b/1", "x"}})), Lines{"moved typology a>b"});
+  // Of files that cannot be read nothing is known.
+  EXPECT_EQ(kinds_of(version_of({{"train/a/1", "unreadable"}}), version_of({{"train/a/2", "unreadable"}})),
+            (Lines{"added >a", "removed a>a"}));
+  // A form of the truth is no split to move to.
+  for (const char* form : {"ground_truth/todas/1", "ground_truth/muestras_unificado/a/1"}) {
+    EXPECT_EQ(kinds_of(version_of({{"train/a/1", "x"}}), version_of({{"train/b/2", "y"}, {form, "x"}})).size(), 3u);
+    EXPECT_EQ(kinds_of(version_of({{form, "x"}}), version_of({{"train/a/1", "x"}})).size(), 2u);
+  }
+  EXPECT_EQ(kinds_of(version_of({{"train/a/1", "x"}}), version_of({{"ground_truth/muestras/a/1", "x"}})),
+            Lines{"moved split a>a"});
+}
+
+TEST(DataVersions, WhatBelongsToOne) {
+  const Made made;
+  put(made.folder / "clasificacion/.trash/data_v7/train/a/1.jpg", "x");
+  EXPECT_EQ(find_versions(made.folder.path()).size(), 2u);
+  EXPECT_EQ(read_version(made.v1, kTeam).number, 1);
+  fs::create_directories(made.v1 / "part/train/a");
+  EXPECT_FALSE(read_version(made.v1 / "part", kTeam).number);
+  fs::create_directory(made.v1 / "text_dataset/train/vacia");
+  EXPECT_EQ(read_version(made.v1, kTeam).splits[0].counts().at("vacia"), 0);
+  // Which kind its train has decides what is read of both.
+  put(made.v1 / "text_dataset/train/ley/scan.jpg", "x");
+  EXPECT_EQ(read_version(made.v1, kTeam).kind, Kind::texts);
+  const fs::path images = made.folder / "clasificacion/image_model/data_v1";
+  for (const char* name : {"a/1.jpg", "a/1.txt"}) put(images / "train" / name, "x");
+  EXPECT_EQ(read_version(images, kTeam).kind, Kind::images);
+  EXPECT_EQ(read_version(images, kTeam).splits[0].files[0].name, "a/1.jpg");
+}
+
+TEST(DataVerify, ImagesThatAreWholeAndThatAreNot) {
+  const Made made;
+  const fs::path truth = made.v1 / "ground_truth/muestras/ley";
+  const std::string text = prose(650), other = text + "final";
+  put(truth / "1.jpg", "\xFF\xD8\xFF" + text + "\xFF\xD9\n");  // some programs pad the end
+  put(truth / "2.jpg", "\xFF\xD8\xFF" + other + "\xFF\xD9");   // images are no near duplicates
+  put(truth / "3.png", "\x89PNG\r\n\x1A\n...IEND\xAE\x42\x60\x82");
+  EXPECT_EQ(summary(made.verify_of({made.v1})), Lines{});
+  put(made.v1 / "ground_truth/muestras/acta/4.png", "\x89PNG\r\n\x1A\n...");
+  put(made.v1 / "ground_truth/muestras/acta/5.pdf", "");
+  EXPECT_EQ(summary(made.verify_of({made.v1})),
+            Lines{"error unusable: ground_truth/muestras/acta/4.png|a PNG without its end: cut short "
+                  "ground_truth/muestras/acta/5.pdf|empty"});
+}
+
+TEST(DataVerify, TheMostSimilarIsNamed) {
+  const Made made;
+  const std::string text = prose(600, 200);
+  put(made.v1 / "text_dataset/train/ley/a_far.txt", text + "uno dos tres cuatro cinco seis siete ocho nueve diez");
+  put(made.v1 / "text_dataset/train/ley/b_near.txt", text + "uno");
+  put(made.v1 / "text_dataset/val/ley/x.txt", text);
+  const auto leaks = [&] {
+    Lines lines;
+    for (const std::string& line : summary(made.verify_of({made.v1})))
+      if (line.find("leak") != std::string::npos) lines.push_back(line);
+    return lines;
+  };
+  EXPECT_EQ(leaks(), Lines{"warning leak: text_dataset/val/ley/x.txt|text_dataset/train/ley/b_near.txt"});
+  put(made.v1 / "text_dataset/train/ley/d_same.txt", text);  // the same bytes go before what is like them
+  put(made.v1 / "text_dataset/train/ley/c_same.txt", text);  // of equals the first by name
+  EXPECT_EQ(leaks(), Lines{"error leak: text_dataset/val/ley/x.txt|text_dataset/train/ley/c_same.txt"});
+}
+
+// Neither todas nor the unified forms have typologies that could be compared with train's.
+TEST(DataVerify, FormsOfTheTruthWithoutTypologies) {
+  for (const char* form : {"todas/x.txt", "todas_unificado/x.txt", "muestras_unificado/normas/x.txt"}) {
+    SCOPED_TRACE(form);
+    const Made made;
+    fs::remove_all(made.v1 / "ground_truth");
+    put(made.v1 / "text_dataset/train/ley/x.txt", prose(640));
+    put(made.v1 / "ground_truth" / form, prose(640));
+    EXPECT_EQ(summary(made.verify_of({made.v1})),
+              Lines{std::string("error leak: ground_truth/") + form + "|text_dataset/train/ley/x.txt"});
+  }
+  // Where muestras is there, it is what counts.
+  const Made made;
+  put_flat_truth(made.v1);
+  fs::copy(made.v1 / "ground_truth/muestras", made.v1 / "ground_truth/muestras_unificado", fs::copy_options::recursive);
+  put(made.v1 / "text_dataset/train/ley/leak.txt", io::read_text(made.v1 / "ground_truth/muestras/ley/ley0.txt"));
+  EXPECT_EQ(summary(made.verify_of({made.v1})),
+            Lines{"error leak: ground_truth/muestras/ley/ley0.txt|text_dataset/train/ley/leak.txt"});
+  std::string bytes = io::read_text(made.v1 / "ground_truth/muestras_unificado/acta/acta1.txt");
+  bytes[0] ^= 1;  // of the same size
+  put(made.v1 / "ground_truth/muestras_unificado/acta/acta1.txt", bytes);
+  EXPECT_EQ(summary(made.verify_of({made.v1}))[0],
+            "error truth_differs: ground_truth/muestras/acta/acta1.txt|other bytes in ground_truth/muestras_unificado");
+}
+
+TEST(DataVerify, OnlyTrainAgainstEvaluationBetweenVersions) {
+  const Made made;
+  fs::remove_all(made.v2);
+  const auto put_in = [&](const fs::path& version, const char* name, const std::string& text) {
+    put(version / name, text);
+  };
+  for (const char* label : {"acta", "ley"}) {
+    for (const char* split : {"train", "val", "test"})
+      put(made.v2 / "text_dataset" / split / label / "1.txt", prose(label[0] * 10 + split[0] + split[1]));
+  }
+  put_in(made.v1, "text_dataset/val/ley/e.txt", prose(610));
+  put_in(made.v2, "text_dataset/test/ley/e.txt", prose(610));  // neither has learnt it
+  put_in(made.v1, "text_dataset/val/ley/t.txt", prose(620));
+  put_in(made.v2, "text_dataset/train/ley/t.txt", prose(620));
+  put_in(made.v1, "text_dataset/train/ley/n.txt", prose(630, 200));
+  put_in(made.v2, "text_dataset/train/acta/n.txt", prose(630, 200) + "y final");  // nearly the same is not relabelled
+  EXPECT_EQ(summary(made.verify_of({made.v1, made.v2})),
+            Lines{"warning leak_between_versions: text_dataset/val/ley/t.txt|text_dataset/train/ley/t.txt"});
+}
+
+TEST(DataVerify, TypologiesWithoutFiles) {
+  const Made made;
+  fs::create_directory(made.v1 / "text_dataset/train/contrato");
+  put(made.v1 / "text_dataset/val/contrato/1.txt", prose(660));
+  fs::remove_all(made.v1 / "ground_truth/muestras/acta");
+  fs::create_directory(made.v1 / "ground_truth/muestras/acta");
+  fs::create_directory(made.v1 / "ground_truth/muestras/nueva");
+  Lines labels;
+  for (const std::string& line : summary(made.verify_of({made.v1})))
+    if (line.find("label_missing") != std::string::npos) labels.push_back(line);
+  EXPECT_EQ(labels, (Lines{"error label_missing: contrato|1 file of text_dataset/val",
+                           "warning label_missing: acta|3 files of text_dataset/train"}));
+}
+
+TEST(DataVerify, WhereImbalanceAndShiftBegin) {
+  const auto findings_of = [](int acta, int ley, int val_acta, int val_ley) {
+    TemporaryFolder folder;
+    const auto put_files = [&](const char* where, int count) {
+      fs::create_directories(folder / where);
+      for (int i = 0; i < count; ++i) put(folder / where / (std::to_string(i) + ".txt"), where + prose(i));
+    };
+    put_files("train/acta", acta);
+    put_files("train/ley", ley);
+    put_files("val/acta", val_acta);
+    put_files("val/ley", val_ley);
+    Lines kinds;
+    for (const Finding& finding : verify({read_version(folder.path(), kTeam)}, {.near = 1}, kTeam))
+      if (finding.kind == "imbalance" || finding.kind == "shift") kinds.push_back(finding.kind);
+    return kinds;
+  };
+  EXPECT_EQ(findings_of(20, 1, 20, 1), Lines{});
+  EXPECT_EQ(findings_of(21, 1, 21, 1), Lines{"imbalance"});
+  EXPECT_EQ(findings_of(10, 10, 7, 3), Lines{});          // 0.2
+  EXPECT_EQ(findings_of(10, 10, 15, 5), Lines{"shift"});  // 0.25
+  EXPECT_EQ(findings_of(10, 10, 0, 0), Lines{});          // nothing to compare
+}
+
+// A sync into the version's own folder, above it, into a part of it; and what another version's says nothing about.
+TEST(DataVerify, WhichRunsOfSyncCount) {
+  const Made made;
+  io::sync::Manifest manifest;
+  for (const auto& entry : fs::recursive_directory_iterator(made.v1))
+    if (entry.is_regular_file())
+      manifest.files[entry.path().lexically_relative(made.v1).generic_string()] = {.etag = md5_of(entry.path()),
+                                                                                   .size = entry.file_size()};
+  put(made.v1 / io::sync::kStateFolder / "manifest.jsonl", io::sync::to_text(manifest));
+  EXPECT_EQ(summary(made.verify_of({made.v1})), Lines{});
+  fs::remove_all(made.v1 / io::sync::kStateFolder);
+  for (const auto& [folder, counts] : {std::pair("text_model", true),
+                                       {"text_model/data_v1", true},
+                                       {"text_model/data_v1/text_dataset", true},
+                                       {"", true},
+                                       {"text_model/data_v10", false},
+                                       {"text_model/data_v2", false}}) {
+    io::sync::Manifest above;
+    for (const auto& [path, file] : manifest.files) above.files["text_model/data_v1/" + path] = file;
+    above.folders[folder] = {.from = "s3://b/", .complete = false};
+    put(made.folder / "clasificacion" / io::sync::kStateFolder / "manifest.jsonl", io::sync::to_text(above));
+    EXPECT_EQ(summary(made.verify_of({made.v1})), counts ? Lines{"warning synchronised:"} : Lines{}) << folder;
+  }
+}
+
 }  // namespace
 }  // namespace aid::train::dataset
