@@ -5,9 +5,9 @@
 namespace aid::gpumodel {
 namespace {
 
-// mma_share: Hopper's full rate needs wgmma; mma.sync reaches 62 % of it (Luo et al. 2024, "Benchmarking and Dissecting
-// the Nvidia Hopper GPU Architecture via Microbenchmarking", arXiv 2402.13499, section on tensor cores). library_share
-// is an assumption, to be replaced by a measurement.
+// mma_share: Hopper's full rate needs wgmma; mma.sync reaches about 62 % of it (Luo et al. 2024, "Benchmarking and
+// Dissecting the Nvidia Hopper GPU Architecture via Microbenchmarking", arXiv 2402.13499, section on tensor cores).
+// library_share is an assumption, to be replaced by a measurement.
 constexpr Card kCards[] = {
     {.name = "A100",
      .source = "NVIDIA A100 Tensor Core GPU datasheet, A100 80GB SXM",
