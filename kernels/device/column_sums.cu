@@ -21,7 +21,9 @@ struct Targets {
 
 template <class T, int kWidth>
 __global__ void __launch_bounds__(kWarps* kWarp) column_sums_kernel(Targets to, CSpan x, int64_t rows_of_block) {
-  __shared__ float sums[kWarps][kWarp * kWidth];
+  // [element of a vector][lane]. Warps write along lanes and read along columns: with this pitch, neither twice a bank.
+  constexpr int kPitch = kWarp + kWarp / kWidth;
+  __shared__ float sums[kWarps][kWidth * kPitch];
   const int warp = static_cast<int>(threadIdx.x) / kWarp, lane = static_cast<int>(threadIdx.x) % kWarp;
   const int cols = static_cast<int>(x.cols);
   const int column = (static_cast<int>(blockIdx.x) * kWarp + lane) * kWidth;
@@ -37,13 +39,13 @@ __global__ void __launch_bounds__(kWarps* kWarp) column_sums_kernel(Targets to, 
       for (int i = 0; i < kWidth; ++i) total[i] += value[i];
     }
   }
-  // Lane by lane for each of a vector's elements: no two lanes of a warp meet in a bank.
 #pragma unroll
-  for (int i = 0; i < kWidth; ++i) sums[warp][i * kWarp + lane] = total[i];
+  for (int i = 0; i < kWidth; ++i) sums[warp][i * kPitch + lane] = total[i];
   __syncthreads();
-  for (int at = static_cast<int>(threadIdx.x); at < kWarp * kWidth; at += kWarps * kWarp) {
-    const int target = static_cast<int>(blockIdx.x) * kWarp * kWidth + at % kWarp * kWidth + at / kWarp;
+  for (int offset = static_cast<int>(threadIdx.x); offset < kWarp * kWidth; offset += kWarps * kWarp) {
+    const int target = static_cast<int>(blockIdx.x) * kWarp * kWidth + offset;
     if (target >= cols) continue;
+    const int at = offset % kWidth * kPitch + offset / kWidth;
     float sum = sums[0][at];
     for (int w = 1; w < kWarps; ++w) sum += sums[w][at];
     if (to.partial != nullptr) {

@@ -17,9 +17,10 @@ __device__ void for_elements(int64_t rows, int64_t cols, F&& f) {
   const int64_t step = int64_t{gridDim.x} * kElementBlock * kWidth;
   for (int64_t row = blockIdx.y; row < rows; row += gridDim.y) {
     for (int64_t column = first; column < cols; column += step) {
-      if (column + kWidth <= cols) {
+      if (kWidth == 1 || column + kWidth <= cols) {
         f(row, column, std::integral_constant<int, kWidth>());
       } else {
+#pragma unroll 1
         for (int64_t c = column; c < cols; ++c) f(row, c, std::integral_constant<int, 1>());
       }
     }

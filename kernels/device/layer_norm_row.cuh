@@ -1,6 +1,6 @@
 // A row in the registers of its threads: what residual_layer_norm.cu and embedding_layer_norm.cu share. The maths are
-// in their headers. A warp takes a row of up to 1,024 columns, a block a longer one or one that no vectors fit; either way a thread holds at most
-// kPerThread values of each operand, so a row is read from memory once and written once.
+// in their headers. A warp takes a row of up to 1,024 columns, a block a longer one or one that no vectors fit; either
+// way a thread holds at most kPerThread values of each operand, so a row is read from memory once and written once.
 //   columns of thread t: chunk i has kWidth neighbouring ones from (i * kThreads + t) * kWidth, so that a warp's access
 //   is one run of 32 kWidth elements
 #pragma once
@@ -14,14 +14,17 @@ namespace aid::cuda {
 inline constexpr int kRowBlock = 256;  // threads of the block that takes a long row
 inline constexpr int kRowsAtOnce = 4;  // warps, a row each, of a block that takes short ones
 inline constexpr int kMostPerThread = 32;
+// Elements of a vector, whatever the rows' type: with more of them, a warp's access to f32 operands (gamma, beta, the
+// tables, dz) would be two with gaps, each to all sectors.
+inline constexpr int kRowWidth = 4;
 static_assert(kRowBlock * kMostPerThread == kMaxRowColumns);
 
 template <int kThreads_, int kWidth_, int kPerThread_>
 struct RowTile {
   static constexpr int kThreads = kThreads_, kWidth = kWidth_, kPerThread = kPerThread_;
   static constexpr int kChunks = kPerThread / kWidth;
-  // Unrolled, values stay in registers. Rows that no vectors fit are rare: their values may lie in local memory, and the
-  // code stays short.
+  // Unrolled, values stay in registers. Rows that no vectors fit are rare: their values may lie in local memory, and
+  // the code stays short.
   static constexpr int kUnroll = kWidth == 1 ? 1 : kChunks;
   static constexpr int kBlock = kThreads == kWarp ? kRowsAtOnce * kWarp : kThreads;
   static constexpr int kRows = kBlock / kThreads;  // that a block works on at once
@@ -127,16 +130,19 @@ __device__ void write_parameter_sums(const ParameterSums<Tile>& sums, int cols, 
       store(sums.dbeta[chunk], partial + cols + column);
     });
   } else {
+    // In vectors of 16 bytes, which meet every bank once.
+    const auto add = [&](const float(&values)[Tile::kWidth], float* to, bool first) {
+      static_assert(Tile::kWidth == 4);
+      float4& sum = *reinterpret_cast<float4*>(to);
+      const float4 before = first ? make_float4(0, 0, 0, 0) : sum;
+      sum = make_float4(values[0] + before.x, values[1] + before.y, values[2] + before.z, values[3] + before.w);
+    };
     for (int warp = 0; warp < Tile::kRows; ++warp) {
       if (static_cast<int>(threadIdx.x) / kWarp == warp) {
         Tile::for_each(cols, [&](int chunk, int column, bool inside) {
           if (!inside) return;
-#pragma unroll
-          for (int i = 0; i < Tile::kWidth; ++i) {
-            float* const at = shared + column + i;
-            at[0] = sums.dgamma[chunk][i] + (warp > 0 ? at[0] : 0.0f);
-            at[cols] = sums.dbeta[chunk][i] + (warp > 0 ? at[cols] : 0.0f);
-          }
+          add(sums.dgamma[chunk], shared + column, warp == 0);
+          add(sums.dbeta[chunk], shared + cols + column, warp == 0);
         });
       }
       __syncthreads();
@@ -149,18 +155,17 @@ __device__ void write_parameter_sums(const ParameterSums<Tile>& sums, int cols, 
 // enough for every multiprocessor to have blocks. Of the number of rows alone, for the sums' order is fixed.
 constexpr int64_t rows_per_sum(int64_t rows) { return rows < 8192 ? 16 : 32; }
 
-// Calls f with the tile for rows of `cols` columns; `wide`: vectors of 16 bytes of T fit.
-template <class T, class F>
+// Calls f with the tile for rows of `cols` columns; `wide`: vectors of kRowWidth elements fit.
+template <class F>
 void with_row_tile(int64_t cols, bool wide, F&& f) {
-  constexpr int kWide = 16 / static_cast<int>(sizeof(T));
   if (!wide) {
     f(RowTile<kRowBlock, 1, kMostPerThread>{});
   } else if (cols > kWarp * kMostPerThread) {
-    f(RowTile<kRowBlock, kWide, kMostPerThread>{});
+    f(RowTile<kRowBlock, kRowWidth, kMostPerThread>{});
   } else if (cols <= kWarp * 24) {
-    f(RowTile<kWarp, kWide, 24>{});  // 768 columns, BERT's
+    f(RowTile<kWarp, kRowWidth, 24>{});  // 768 columns, BERT's
   } else {
-    f(RowTile<kWarp, kWide, kMostPerThread>{});
+    f(RowTile<kWarp, kRowWidth, kMostPerThread>{});
   }
 }
 

@@ -80,6 +80,8 @@ __device__ inline void load(const T* from, float (&to)[N]) {
   }
 }
 
+// The same to global memory. A vector's store is CUDA's intrinsic, with the caching that stores have anyway: where a
+// scalar path stands beside it, nvcc takes an assignment apart into four stores.
 template <int N, class T>
 __device__ inline void store(const float (&from)[N], T* to) {
   if constexpr (N == 1) {
@@ -87,13 +89,13 @@ __device__ inline void store(const float (&from)[N], T* to) {
   } else if constexpr (sizeof(T) == 4) {
 #pragma unroll
     for (int i = 0; i < N; i += 4) {
-      *reinterpret_cast<float4*>(to + i) = make_float4(from[i], from[i + 1], from[i + 2], from[i + 3]);
+      __stwb(reinterpret_cast<float4*>(to + i), make_float4(from[i], from[i + 1], from[i + 2], from[i + 3]));
     }
   } else if constexpr (N == 8) {
-    *reinterpret_cast<uint4*>(to) = make_uint4(pack<T>(from[0], from[1]), pack<T>(from[2], from[3]),
-                                               pack<T>(from[4], from[5]), pack<T>(from[6], from[7]));
+    __stwb(reinterpret_cast<uint4*>(to), make_uint4(pack<T>(from[0], from[1]), pack<T>(from[2], from[3]),
+                                                    pack<T>(from[4], from[5]), pack<T>(from[6], from[7])));
   } else {
-    *reinterpret_cast<uint2*>(to) = make_uint2(pack<T>(from[0], from[1]), pack<T>(from[2], from[3]));
+    __stwb(reinterpret_cast<uint2*>(to), make_uint2(pack<T>(from[0], from[1]), pack<T>(from[2], from[3])));
   }
 }
 

@@ -8,8 +8,11 @@
 namespace aid::cuda {
 namespace {
 
+// Blocks of a multiprocessor, at least; 0: ptxas decides. For scalars it spills registers for the sake of more blocks.
+constexpr int least_blocks(int width) { return width == 1 ? 5 : 0; }
+
 template <class Function, class T, int kWidth>
-__global__ void __launch_bounds__(kElementBlock)
+__global__ void __launch_bounds__(kElementBlock, least_blocks(kWidth))
     activation_forward_kernel(ActivationForward a, int64_t rows, int64_t cols) {
   for_elements<kWidth>(rows, cols, [&](int64_t row, int64_t column, auto width) {
     float value[width];
@@ -21,7 +24,7 @@ __global__ void __launch_bounds__(kElementBlock)
 }
 
 template <class Function, class T, int kWidth>
-__global__ void __launch_bounds__(kElementBlock)
+__global__ void __launch_bounds__(kElementBlock, least_blocks(kWidth))
     activation_backward_kernel(ActivationBackward a, int64_t rows, int64_t cols) {
   for_elements<kWidth>(rows, cols, [&](int64_t row, int64_t column, auto width) {
     float x[width], d[width];

@@ -1,4 +1,5 @@
-// Every element is read once, widened to f32 and written once in the other type, in vectors of eight.
+// Every element is read once, widened to f32 and written once in the other type, in vectors of 16 bytes of the wider
+// type: a warp's access is one run of memory on both sides.
 #include "kernels/elements/cast.h"
 
 #include "kernels/device/elementwise.cuh"
@@ -20,7 +21,11 @@ __device__ void store_exactly(const float (&from)[N], bf16* to) {
     for (int i = 0; i < N / 2; ++i) {
       pairs[i] = __float_as_uint(rounded[2 * i]) >> 16 | (__float_as_uint(rounded[2 * i + 1]) & 0xffff0000u);
     }
-    *reinterpret_cast<uint4*>(to) = make_uint4(pairs[0], pairs[1], pairs[2], pairs[3]);
+    if constexpr (N == 8) {
+      __stwb(reinterpret_cast<uint4*>(to), make_uint4(pairs[0], pairs[1], pairs[2], pairs[3]));
+    } else {
+      __stwb(reinterpret_cast<uint2*>(to), make_uint2(pairs[0], pairs[1]));
+    }
   }
 }
 template <int N, class T>
@@ -40,10 +45,10 @@ __global__ void __launch_bounds__(kElementBlock) cast_kernel(Cast a, int64_t row
 }  // namespace
 
 void cast(Stream& s, const Cast& a) {
-  constexpr int kWide = 8;
   const ElementGrid grid(a.y, a.x);
   with_float_type(a.x.dtype, [&]<class From>(From) {
     with_float_type(a.y.dtype, [&]<class To>(To) {
+      constexpr int kWide = 16 / static_cast<int>(std::max(sizeof(From), sizeof(To)));
       if (vectors_fit(kWide, a.x, a.y)) {
         launch(s, cast_kernel<To, From, kWide>, grid.shape(kWide), a, grid.rows, grid.cols);
       } else {

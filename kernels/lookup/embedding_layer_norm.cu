@@ -73,7 +73,7 @@ template <class T, class Tile>
 __global__ void __launch_bounds__(Tile::kBlock)
     embedding_layer_norm_backward_kernel(EmbeddingLayerNormBackward a, DropoutKernel dropout, Span dz, float* partial,
                                          int64_t tokens_of_block) {
-  extern __shared__ float block_sums[];
+  extern __shared__ __align__(16) float block_sums[];
   __shared__ RowSum<Tile> sum;
   const int cols = static_cast<int>(a.dy.cols);
   const int64_t begin = blockIdx.x * tokens_of_block;
@@ -140,10 +140,9 @@ __global__ void __launch_bounds__(kGroupWarps* kWarp)
 
 void embedding_layer_norm_forward(Stream& s, const EmbeddingLayerNormForward& a) {
   with_float_type(a.y.dtype, [&]<class T>(T) {
-    constexpr int kWide = 16 / static_cast<int>(sizeof(T));
-    const bool wide = a.y.cols % kWide == 0 &&
-                      vectors_fit(kWide, a.y, a.tables.word, a.tables.position, a.tables.type, a.gamma, a.beta);
-    with_row_tile<T>(a.y.cols, wide, [&]<class Tile>(Tile) {
+    const bool wide = a.y.cols % kRowWidth == 0 &&
+                      vectors_fit(kRowWidth, a.y, a.tables.word, a.tables.position, a.tables.type, a.gamma, a.beta);
+    with_row_tile(a.y.cols, wide, [&]<class Tile>(Tile) {
       launch(s, embedding_layer_norm_forward_kernel<T, Tile>,
              {.grid = blocks_for(a.y.rows, Tile::kRows), .block = Tile::kBlock}, a, DropoutKernel(a.dropout));
     });
@@ -155,10 +154,9 @@ void embedding_layer_norm_backward(Stream& s, const EmbeddingLayerNormBackward& 
   const int64_t cols = a.dy.cols, tokens_of_block = rows_per_sum(a.dy.rows);
   const Span partial = s.arena().take(DType::f32, blocks_for(a.dy.rows, tokens_of_block), 2 * cols);
   with_float_type(a.dy.dtype, [&]<class T>(T) {
-    constexpr int kWide = 16 / static_cast<int>(sizeof(T));
-    const bool wide = cols % kWide == 0 && vectors_fit(kWide, a.dy, a.dy2, dz, a.tables.word, a.tables.position,
-                                                       a.tables.type, a.gamma, partial);
-    with_row_tile<T>(cols, wide, [&]<class Tile>(Tile) {
+    const bool wide = cols % kRowWidth == 0 && vectors_fit(kRowWidth, a.dy, a.dy2, dz, a.tables.word, a.tables.position,
+                                                           a.tables.type, a.gamma, partial);
+    with_row_tile(cols, wide, [&]<class Tile>(Tile) {
       launch(s, embedding_layer_norm_backward_kernel<T, Tile>,
              {.grid = static_cast<unsigned>(partial.rows),
               .block = Tile::kBlock,

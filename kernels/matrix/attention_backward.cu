@@ -214,8 +214,9 @@ __global__ void __launch_bounds__(kAttentionThreads, 2)
     dk.scale_row(i, a.scale);
     dv.scale_row(i, a.dropout.scale);
   }
-  tiles.store(head_rows(arguments.dk, a, keys, head).from(first), dk, shared + at.own[0]);
-  tiles.store(head_rows(arguments.dv, a, keys, head).from(first), dv, shared + at.own[1]);
+  const Range again = range_of(a.cu_k, sequence);  // not kept in registers, of which the loop needs all
+  tiles.store(head_rows(arguments.dk, a, again, head).from(first), dk, shared + at.own[0]);
+  tiles.store(head_rows(arguments.dv, a, again, head).from(first), dv, shared + at.own[1]);
 }
 
 template <class Tiles>

@@ -37,15 +37,17 @@ struct HeadMatrix {
 template <class T>
 struct HeadRows {
   T* data;
-  int64_t stride;
+  int stride;  // of 32 bits: a tile's offsets fit, and registers are what limits these kernels
   int rows, columns;
   bool vectors;  // every row can be read and written in aligned pieces of 16 bytes
 
-  __device__ HeadRows from(int first) const { return {data + first * stride, stride, rows - first, columns, vectors}; }
+  __device__ HeadRows from(int first) const {
+    return {data + int64_t{first} * stride, stride, rows - first, columns, vectors};
+  }
 };
 
-// e^(scale * score - shift). The difference is rounded where it is small, before it goes over to powers of two: rounding
-// shift / ln 2, which may be many times the difference, would put an error on a whole row of P.
+// e^(scale * score - shift). The difference is rounded where it is small, before it goes over to powers of two:
+// rounding shift / ln 2, which may be many times the difference, would put an error on a whole row of P.
 __device__ inline float exp_difference(float score, float scale, float shift) {
   constexpr float kLog2E = 1.44269504088896f;
   return exp2_approximate(fmaf(score, scale, -shift) * kLog2E);
@@ -72,7 +74,8 @@ __device__ inline Range range_of(const int32_t* cumulative, int sequence) {
 
 template <class T>
 __device__ HeadRows<T> head_rows(const HeadMatrix<T>& m, const AttentionArguments& a, Range range, int head) {
-  return {m.data + range.begin * m.stride + head * a.head_dim, m.stride, range.size, a.head_dim, a.vectors};
+  return {m.data + range.begin * m.stride + head * a.head_dim, static_cast<int>(m.stride), range.size, a.head_dim,
+          a.vectors};
 }
 
 // Dropout's decisions for a tile of queries and a group of 128 neighbouring keys, which is what 16 Philox blocks a

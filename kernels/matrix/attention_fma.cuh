@@ -164,7 +164,7 @@ struct FmaTiles {
         const int first = group * 32 + lane % 8 * 4;
         const float(&x)[4] = out.values[i][group];
         if (std::is_same_v<T, float> && to.vectors && first < to.columns) {
-          *reinterpret_cast<float4*>(target + first) = make_float4(x[0], x[1], x[2], x[3]);
+          cuda::store(x, target + first);
           continue;
         }
 #pragma unroll

@@ -52,7 +52,7 @@ template <class T, class Tile>
 __global__ void __launch_bounds__(Tile::kBlock)
     residual_layer_norm_backward_kernel(ResidualLayerNormBackward a, DropoutKernel dropout, float* partial,
                                         int64_t rows_of_block) {
-  extern __shared__ float block_sums[];
+  extern __shared__ __align__(16) float block_sums[];
   __shared__ RowSum<Tile> sum;
   const int cols = static_cast<int>(a.dy.cols);
   const int64_t begin = blockIdx.x * rows_of_block;
@@ -86,9 +86,8 @@ __global__ void __launch_bounds__(Tile::kBlock)
 
 void residual_layer_norm_forward(Stream& s, const ResidualLayerNormForward& a) {
   with_float_type(a.delta.dtype, [&]<class T>(T) {
-    constexpr int kWide = 16 / static_cast<int>(sizeof(T));
-    const bool wide = a.delta.cols % kWide == 0 && vectors_fit(kWide, a.y, a.z, a.x, a.delta, a.gamma, a.beta);
-    with_row_tile<T>(a.delta.cols, wide, [&]<class Tile>(Tile) {
+    const bool wide = a.delta.cols % kRowWidth == 0 && vectors_fit(kRowWidth, a.y, a.z, a.x, a.delta, a.gamma, a.beta);
+    with_row_tile(a.delta.cols, wide, [&]<class Tile>(Tile) {
       launch(s, residual_layer_norm_forward_kernel<T, Tile>,
              {.grid = blocks_for(a.delta.rows, Tile::kRows), .block = Tile::kBlock}, a, DropoutKernel(a.dropout));
     });
@@ -100,9 +99,9 @@ void residual_layer_norm_backward(Stream& s, const ResidualLayerNormBackward& a)
   const int64_t cols = a.dy.cols, rows_of_block = rows_per_sum(a.dy.rows);
   const Span partial = s.arena().take(DType::f32, blocks_for(a.dy.rows, rows_of_block), 2 * cols);
   with_float_type(a.dy.dtype, [&]<class T>(T) {
-    constexpr int kWide = 16 / static_cast<int>(sizeof(T));
-    const bool wide = cols % kWide == 0 && vectors_fit(kWide, a.dx, a.ddelta, a.dy, a.dy2, a.z, a.gamma, partial);
-    with_row_tile<T>(cols, wide, [&]<class Tile>(Tile) {
+    const bool wide =
+        cols % kRowWidth == 0 && vectors_fit(kRowWidth, a.dx, a.ddelta, a.dy, a.dy2, a.z, a.gamma, partial);
+    with_row_tile(cols, wide, [&]<class Tile>(Tile) {
       launch(s, residual_layer_norm_backward_kernel<T, Tile>,
              {.grid = static_cast<unsigned>(partial.rows),
               .block = Tile::kBlock,

@@ -14,6 +14,28 @@ namespace softgpu {
 // What some block is known to have done before: by serial number, up to a time of that block.
 using Knowledge = std::unordered_map<u32, u32>;
 
+// Requests for sectors of global memory (Traffic, launch.h), counted while blocks run one after the other.
+class SectorCount {
+ public:
+  void request(u32 warp, u64 sector, bool writes) { ++block_[{sector << 1 | u64(writes), warp}]; }
+  void end_block();
+  // Of `blocks` like those that were counted: what the later half of them brought anew, for each further one.
+  Traffic extrapolated(u64 blocks) const;
+
+ private:
+  struct Key {
+    u64 sector;  // twice, and one for a write
+    u32 warp;
+    friend bool operator==(const Key&, const Key&) = default;
+  };
+  struct Hash {
+    size_t operator()(const Key& k) const { return size_t((k.sector * 64 + k.warp) * 0x9E3779B97F4A7C15ull); }
+  };
+  std::unordered_map<Key, u32, Hash> block_;
+  std::unordered_map<u64, u32> most_;  // that one warp asked for, over all blocks
+  std::vector<Traffic> blocks_;        // what each of them added
+};
+
 struct Launch {
   const Kernel& kernel;
   const LaunchOptions& options;
@@ -25,6 +47,7 @@ struct Launch {
   std::unordered_map<u64, Knowledge> released;  // by address: what a release there published
   std::string error;
   std::vector<LineCounters> counters;  // by instruction
+  SectorCount sectors;
   std::atomic<bool> stopped{false};
   std::atomic<u64> instructions{0};
 };
@@ -79,6 +102,11 @@ struct Block {
 
   std::mt19937_64 random_;
 };
+
+// ---- counters ----
+
+void count_mma(Warp&, const Instruction&, u32 depth);
+void count_request(Warp&, const Instruction&, u32 mask, Space, const u64* addresses, u32 bytes, bool writes);
 
 // ---- the checker ----
 

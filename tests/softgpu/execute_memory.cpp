@@ -19,8 +19,6 @@ Space Decoding::space() const {
   return Space::generic;
 }
 
-void count_request(Warp&, const Instruction&, u32 mask, Space, const u64* addresses, u32 bytes, bool writes);
-
 namespace {
 
 template <class T>
@@ -136,9 +134,14 @@ void copy_async(Warp& w, const Instruction& i, u32 mask) {
   const u64 *to = w.row(i.d), *from = w.row(i.a), *count = w.row(i.b);
   if (block.launch.options.counters) {
     u64 shifted[32];
-    each(mask, [&](u32 l) { shifted[l] = to[l] + i.target - u64(i.offset); });
+    u32 reads = 0;
+    for (u32 rest = mask; rest; rest &= rest - 1) {
+      const u32 l = u32(std::countr_zero(rest));
+      shifted[l] = to[l] + i.target - u64(i.offset);
+      reads |= u32(!i.flag || u32(count[l]) > 0) << l;
+    }
     count_request(w, i, mask, Space::shared, shifted, i.size, true);
-    count_request(w, i, mask, Space::global, from, i.size, false);
+    count_request(w, i, reads, Space::global, from, i.size, false);
   }
   for (u32 rest = mask; rest; rest &= rest - 1) {
     const u32 l = u32(std::countr_zero(rest));

@@ -13,8 +13,6 @@
 
 namespace softgpu {
 
-void count_mma(Warp&, const Instruction&);
-void count_request(Warp&, const Instruction&, u32 mask, Space, const u64* addresses, u32 bytes, bool writes);
 
 namespace {
 
@@ -105,7 +103,7 @@ void multiply(Warp& w, const Instruction& i, u32) {
         target[l] |= u64(round_half(double(value)).bits) << 16;
     }
   }
-  if (w.block->launch.options.counters) count_mma(w, i);
+  if (w.block->launch.options.counters) count_mma(w, i, depth);
 }
 
 template <int depth>

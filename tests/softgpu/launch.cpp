@@ -92,8 +92,9 @@ LaunchResult launch(const Kernel& kernel, Dim grid, Dim block, size_t dynamic_sh
   launch.first_serial = reserve_serials(blocks);
   if (options.counters) launch.counters.resize(kernel.code.size());
 
-  std::vector<u32> order(blocks);
-  std::iota(order.begin(), order.end(), 0);
+  const u64 runs = options.sampled_blocks ? std::min(options.sampled_blocks, blocks) : blocks;
+  std::vector<u32> order(runs);
+  std::iota(order.begin(), order.end(), u32((blocks - runs) / 2));
   if (options.order == Order::reverse) std::reverse(order.begin(), order.end());
   if (options.order == Order::random) std::shuffle(order.begin(), order.end(), std::mt19937_64(options.seed));
 
@@ -104,8 +105,9 @@ LaunchResult launch(const Kernel& kernel, Dim grid, Dim block, size_t dynamic_sh
   const auto work = [&] {
     try {
       Block state(launch);
-      for (u64 n; !launch.stopped && (n = next++) < blocks;) {
+      for (u64 n; !launch.stopped && (n = next++) < runs;) {
         state.run(order[n]);
+        if (options.counters) launch.sectors.end_block();
         printed[order[n]] = std::move(state.printed);
         state.printed.clear();
       }
@@ -127,17 +129,21 @@ LaunchResult launch(const Kernel& kernel, Dim grid, Dim block, size_t dynamic_sh
                      : options.threads > 0 ? u64(options.threads)
                                            : std::max(1u, std::thread::hardware_concurrency());
   std::vector<std::thread> others;
-  for (u64 n = 1; n < std::min(wanted, blocks); ++n) others.emplace_back(work);
+  for (u64 n = 1; n < std::min(wanted, runs); ++n) others.emplace_back(work);
   work();
   for (std::thread& t : others) t.join();
   if (error) std::rethrow_exception(error);
 
   for (const std::string& text : printed) std::fwrite(text.data(), 1, text.size(), stdout);
   result.instructions = launch.instructions;
+  if (options.counters) result.traffic = launch.sectors.extrapolated(blocks);
   for (size_t n = 0; n < launch.counters.size(); ++n) {
     const Instruction& i = kernel.code[n];
     const auto file = kernel.files.find(i.place.file);
-    result.lines[{file == kernel.files.end() ? "" : file->second, i.place.line}] += launch.counters[n];
+    LineCounters& c = launch.counters[n];
+    c.by_pipe[size_t(pipe_of(i.opcode ? *i.opcode : ""))] = c.instructions;
+    result.lines[{file == kernel.files.end() ? "" : file->second, i.place.line}] +=
+        c.scaled(double(blocks) / double(runs));
   }
   return result;
 }

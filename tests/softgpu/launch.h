@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "tests/softgpu/module.h"
+#include "tests/softgpu/pipes.h"
 #include "tests/softgpu/report.h"
 
 // Runs a kernel: blocks spread over host threads, warps of a block in an order of choice. Results do not depend on
@@ -24,7 +25,10 @@ struct LaunchOptions {
   uint64_t seed = 1;
   bool checks = true;     // races, initialisation. Bounds and alignment are always checked.
   int threads = 0;        // host threads; 0: all cores
-  bool counters = false;  // fill LaunchResult::lines; one host thread
+  bool counters = false;  // fill LaunchResult::lines and ::traffic; one host thread
+  // Run so many blocks of the middle of a grid instead of all, and extrapolate the counters: for counting at sizes that
+  // would take too long. Results are then rubbish, and the stand-ins for libraries compute nothing. 0: all.
+  uint64_t sampled_blocks = 0;
 };
 // SOFTGPU_ORDER=forward|reverse|random:SEED|greedy, SOFTGPU_CHECK=0|1, SOFTGPU_THREADS=N
 LaunchOptions options_from_environment();
@@ -32,12 +36,21 @@ LaunchOptions options_from_environment();
 // What one source line did, for all warps.
 struct LineCounters {
   uint64_t instructions = 0;  // of warps
+  PipeCounts by_pipe{};       // the same, by pipe
   uint64_t mma = 0;
+  uint64_t mma_flops = 0;
   uint64_t global_requests = 0, global_sectors = 0, global_ideal_sectors = 0;  // 32 bytes each
   uint64_t shared_requests = 0, shared_passes = 0, shared_ideal_passes = 0;
   uint64_t global_read_bytes = 0, global_written_bytes = 0;
 
   LineCounters& operator+=(const LineCounters&);
+  LineCounters scaled(double by) const;
+};
+
+// Bytes between the device's memory and the kernel, in sectors of 32, if caches keep what several warps ask for and
+// nothing else: what one warp asks for again is moved again.
+struct Traffic {
+  uint64_t read = 0, written = 0;
 };
 
 struct LaunchResult {
@@ -46,6 +59,9 @@ struct LaunchResult {
   std::string error;                                          // and its text
   uint64_t instructions = 0;                                  // PTX instructions of threads
   std::map<std::pair<std::string, int>, LineCounters> lines;  // by source file and line
+  Traffic traffic;
+
+  LineCounters total() const;
 };
 
 struct KernelAttributes {

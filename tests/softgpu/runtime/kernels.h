@@ -21,6 +21,8 @@ class Binary {
   Module& module();
   // Registers a thread of this kernel in the machine code for the device; 0 where there is none.
   int registers(const std::string& kernel) const;
+  // Of the first architecture that there is PTX for.
+  std::string_view ptx() const { return ptx_.front().bytes; }
 
   std::string name;  // of a source file, for messages
 

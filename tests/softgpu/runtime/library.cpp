@@ -11,6 +11,7 @@ class Host final : public LibraryHost {
     return call(name, [&] {
       CUstream_st* stream = state().stream(handle);
       if (!stream) return cudaErrorInvalidResourceHandle;
+      if (state().launch_options.sampled_blocks) run = [] {};
       return state().enqueue(*stream, {.kind = Work::Kind::library, .what = name, .run = std::move(run)});
     });
   }
