@@ -75,6 +75,10 @@ void add_reading_options(CLI::App& app, ReadingOptions& options) {
       ->type_name("N");
   app.add_flag("--special-tokens-in-text", options.special_tokens_in_text,
                "Take \"[SEP]\" and the like in a text for the tokens of that name; for trusted texts only");
+  app.add_option("--pass-tokens", options.tokens_per_pass,
+                 "Most tokens that go through the network at a time: bounds the memory; default: 1024, on a GPU 16384")
+      ->check(CLI::PositiveNumber.description(""))
+      ->type_name("N");
 }
 
 train::OpenOptions open_options(const CommonOptions& common, const ReadingOptions& reading) {
@@ -84,7 +88,8 @@ train::OpenOptions open_options(const CommonOptions& common, const ReadingOption
           .long_policy = reading.long_policy,
           .max_length = reading.max_length,
           .stride = reading.stride,
-          .max_windows = reading.max_windows};
+          .max_windows = reading.max_windows,
+          .tokens_per_pass = reading.tokens_per_pass};
 }
 
 std::string describe(const Stream& stream, DType compute) {

@@ -35,8 +35,9 @@ struct ReadingOptions {
   std::optional<train::LongPolicy> long_policy;
   std::optional<int64_t> max_length, stride, max_windows;
   bool special_tokens_in_text = false;
+  std::optional<int64_t> tokens_per_pass;
 };
-// --long --max-length --stride --max-windows --special-tokens-in-text
+// --long --max-length --stride --max-windows --special-tokens-in-text --pass-tokens
 void add_reading_options(CLI::App& app, ReadingOptions& options);
 
 train::OpenOptions open_options(const CommonOptions& common, const ReadingOptions& reading);

@@ -49,6 +49,8 @@ struct OpenOptions {
   // In place of what the model was trained with.
   std::optional<LongPolicy> long_policy;
   std::optional<int64_t> max_length, stride, max_windows;
+  // Most tokens that go through the network at a time; left out: what suits the device.
+  std::optional<int64_t> tokens_per_pass;
 };
 // Opens a model directory of any kind. Throws io::Error, tokenizer::Error.
 std::unique_ptr<Classifier> open_classifier(const std::filesystem::path& folder, const OpenOptions& options);
