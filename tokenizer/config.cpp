@@ -148,6 +148,10 @@ void Reader::read_tokenizer_json() {
     if (!model.is_object() || model.value("type", "WordPiece") != "WordPiece" || !model.contains("vocab")) {
       refuse(kTokenizer, "the model is " + quote(type(model)) + "; only WordPiece is known");
     }
+    if (const Json& vocab = model.at("vocab"); !vocab.is_object()) {
+      refuse(kTokenizer,
+             "the vocabulary is " + vocab.dump().substr(0, 40) + "; expected an object of tokens and their ids");
+    }
     read_vocabulary(model.at("vocab"));
     config_.word_piece.continuing_subword_prefix = model.value("continuing_subword_prefix", "##");
     config_.word_piece.max_input_chars_per_word = model.value("max_input_chars_per_word", size_t{100});

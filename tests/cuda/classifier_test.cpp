@@ -13,8 +13,8 @@ using aid::test::Calls;
 using io::test::TemporaryFolder;
 
 std::vector<float> scores_of(const std::vector<std::filesystem::path>& files, const Stream::Options& stream) {
-  const auto classifier =
-      open_classifier(AID_SOURCE_DIR "/tests/golden/hf/bert", {.stream = stream, .precision = Precision::f32});
+  const auto classifier = open_classifier(AID_SOURCE_DIR "/tests/golden/hf/bert",
+                                          {.stream = stream, .precision = Precision::f32, .tokens_per_pass = 1024});
   std::vector<float> scores;
   classifier->classify(files, [&](size_t, const Verdict& verdict) {
     EXPECT_EQ(verdict.error, "");

@@ -107,7 +107,7 @@ TEST(TokenizerConfig, RefusesWhatItCannotReproduce) {
       {"/added_tokens/0/single_word", true, "the added token \"[MASK]\" has \"single_word\""},
       {"/added_tokens/0/content", "[MASK] x", "the added token \"[MASK] x\" holds white space"},
       {"/added_tokens/0/id", 17, "the added token \"[MASK]\" has the id 17, but would be numbered 0"},
-      {"/model/vocab", 5, "the id of "},
+      {"/model/vocab", 5, "the vocabulary is 5; expected an object"},
   };
   ModelDir dir;
   for (const auto& [where, value, message] : changes) {
