@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <cctype>
+#include <tuple>
 
 #include "tests/cuda/twenty_steps.h"
 #include "tests/io/test_files.h"
@@ -23,24 +24,39 @@ std::vector<Logged> logged(const std::filesystem::path& folder) {
   return steps;
 }
 
-TEST(TrainingOnGpu, TwentyStepsEqualTheCpus) {
+class TwentySteps : public testing::TestWithParam<std::tuple<Architecture, DType>> {};
+
+TEST_P(TwentySteps, EqualTheCpus) {
+  const auto [architecture, compute] = GetParam();
   const io::test::TemporaryFolder folder;
-  for (const DType compute : {DType::f32, DType::bf16}) {
-    const std::string name = name_of(compute);
-    run_in(folder / ("cpu" + name), default_target(), compute).run();
-    run_in(folder / ("gpu" + name), Target::cuda, compute).run();
-    const auto cpu = logged(folder / ("cpu" + name)), gpu = logged(folder / ("gpu" + name));
-    ASSERT_EQ(cpu.size(), 20u);
-    ASSERT_EQ(gpu.size(), 20u);
-    // Several times what was seen: sums run in another order, which f32 shows in its last digit and bf16 in some of its
-    // 8 bits.
-    const double tolerance = compute == DType::f32 ? 2e-6 : 1e-2;
-    for (size_t i = 0; i < cpu.size(); ++i) {
-      EXPECT_NEAR(gpu[i].loss, cpu[i].loss, tolerance * cpu[i].loss) << name << " step " << i + 1;
-      EXPECT_NEAR(gpu[i].norm, cpu[i].norm, tolerance * cpu[i].norm) << name << " step " << i + 1;
-    }
+  for (const Target target : {default_target(), Target::cuda}) {
+    TinyRun run = run_in(folder / (target == Target::cuda ? "gpu" : "cpu"), target, compute);
+    run.architecture = architecture;
+    run.run();
+  }
+  const auto cpu = logged(folder / "cpu"), gpu = logged(folder / "gpu");
+  ASSERT_EQ(cpu.size(), 20u);
+  ASSERT_EQ(gpu.size(), 20u);
+  // Several times what was seen: sums run in another order, which f32 shows in its last digit and bf16 in some of its
+  // 8 bits.
+  const double tolerance = compute == DType::f32 ? 2e-6 : 1e-2;
+  // The ReLU in DistilBERT's head takes a unit's whole gradient away where bf16's rounding decides the sign of its
+  // input: weights that differ by less than that rounding move the norm by up to a tenth on the CPU alone.
+  const bool relu = architecture == Architecture::distilbert && compute == DType::bf16;
+  const double norm_tolerance = relu ? 0.1 : tolerance;
+  for (size_t i = 0; i < cpu.size(); ++i) {
+    EXPECT_NEAR(gpu[i].loss, cpu[i].loss, tolerance * cpu[i].loss) << "step " << i + 1;
+    EXPECT_NEAR(gpu[i].norm, cpu[i].norm, norm_tolerance * cpu[i].norm) << "step " << i + 1;
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(TrainingOnGpu, TwentySteps,
+                         testing::Combine(testing::Values(Architecture::bert, Architecture::distilbert),
+                                          testing::Values(DType::f32, DType::bf16)),
+                         [](const auto& test) {
+                           return (std::get<0>(test.param) == Architecture::bert ? "bert_" : "distilbert_") +
+                                  std::string(name_of(std::get<1>(test.param)));
+                         });
 
 TEST(TrainingOnGpu, ResumesBitForBit) {
   const io::test::TemporaryFolder folder;

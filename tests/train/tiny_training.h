@@ -44,14 +44,18 @@ inline LabelledTexts tiny_texts(int texts, uint32_t seed, int windows = 1, int w
   return data;
 }
 
-inline nn::BertClassifier tiny_network(DType compute = DType::f32, Device device = Device::cpu) {
-  const nn::BertConfig config{.vocab_size = kVocabulary,
+using Architecture = nn::BertConfig::Architecture;
+
+inline nn::BertClassifier tiny_network(DType compute = DType::f32, Device device = Device::cpu,
+                                       Architecture architecture = Architecture::bert) {
+  const nn::BertConfig config{.architecture = architecture,
+                              .vocab_size = kVocabulary,
                               .hidden = 32,
                               .layers = 2,
                               .heads = 2,
                               .intermediate = 48,
                               .max_positions = 24,
-                              .types = 2,
+                              .types = architecture == Architecture::bert ? 2 : 0,
                               .labels = kClasses,
                               .padding_idx = 1,
                               .initializer_range = 0.1f};
@@ -67,6 +71,7 @@ struct TinyRun {
   int threads = 1;
   Target target = default_target();
   DType compute = DType::f32;
+  Architecture architecture = Architecture::bert;
   bool deterministic = false;
   bool graphs = true;
   int texts = 48, windows = 1, words = 20;
@@ -81,7 +86,7 @@ struct TinyRun {
   };
   Result run(bool resume = false) const {
     Stream stream({.threads = threads, .target = target, .deterministic = deterministic, .graphs = graphs});
-    nn::BertClassifier network = tiny_network(compute, stream.device());
+    nn::BertClassifier network = tiny_network(compute, stream.device(), architecture);
     change_network(network);
     const LabelledTexts train = tiny_texts(texts, 1, windows, words), val = tiny_texts(30, 2, windows, words);
     std::filesystem::create_directories(folder);
