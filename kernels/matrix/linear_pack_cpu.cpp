@@ -54,7 +54,7 @@ inline void transpose(const Word* from, int64_t from_stride, Word* to, int64_t t
   }
 #else
   for (int i = 0; i < kWords; ++i) {
-    for (int j = 0; j < count; ++j) to[j * to_stride + i] = from[i * from_stride + j];
+    for (int64_t j = 0; j < least(count, kWords); ++j) to[j * to_stride + i] = from[i * from_stride + j];
   }
 #endif
 }
