@@ -220,8 +220,10 @@ def random_model(folder, files):
     trainer.train([str(file) for file in files], vocab_size=31002, min_frequency=1, show_progress=False,
                   special_tokens=["[MASK]", "[PAD]", "[EOS]", "[UNK]", "[CLS]", "[SEP]"])
     trainer.save_model(str(folder))
-    transformers.BertTokenizerFast(vocab_file=str(folder / "vocab.txt"), do_lower_case=True, strip_accents=False,
-                                   model_max_length=512).save_pretrained(folder)
+    tokenizer = transformers.BertTokenizerFast(vocab=str(folder / "vocab.txt"), do_lower_case=True, strip_accents=False,
+                                               model_max_length=512)
+    assert len(tokenizer) > 10_000, f"{folder}: the tokenizer has {len(tokenizer)} words; expected those of vocab.txt"
+    tokenizer.save_pretrained(folder)
     return folder
 
 
