@@ -71,6 +71,13 @@ inline bool is_utf8(std::string_view text) {
   return true;
 }
 
+/// Code points of valid UTF-8.
+inline size_t count_code_points(std::string_view text) {
+  size_t count = 0;
+  for (const char byte : text) count += (static_cast<uint8_t>(byte) & 0xC0) != 0x80;
+  return count;
+}
+
 inline void append_utf8(std::string& text, char32_t code_point) {
   char bytes[4];
   text.append(bytes, write_utf8(code_point, bytes));

@@ -4,30 +4,16 @@
 #include <iterator>
 #include <vector>
 
+#include "tokenizer/runs.h"
 #include "tokenizer/utf8.h"
 
 namespace aid::tokenizer::spacy {
 namespace {
 
-struct Run {
-  char32_t first;
-  uint8_t record;
-};
-
 #include "tokenizer/spacy/characters.inc"
 
-constexpr char32_t kCodePoints = 0x110000;
 constexpr char32_t kCapitalSigma = 0x3A3, kSmallSigma = 0x3C3, kFinalSigma = 0x3C2;
 constexpr char32_t kCapitalIWithDot = 0x130, kDotAbove = 0x307;
-
-std::vector<uint8_t> expand_runs() {
-  std::vector<uint8_t> record_of(kCodePoints);
-  for (size_t i = 0; i < std::size(kRuns); ++i) {
-    const char32_t end = i + 1 < std::size(kRuns) ? kRuns[i + 1].first : kCodePoints;
-    std::fill(record_of.begin() + kRuns[i].first, record_of.begin() + end, kRuns[i].record);
-  }
-  return record_of;
-}
 
 // Whether a capital sigma at `at` ends a word: a cased letter before it and none after it, past what is case-ignorable.
 bool ends_word(const std::u32string& text, size_t at) {
@@ -42,7 +28,7 @@ bool ends_word(const std::u32string& text, size_t at) {
 }  // namespace
 
 const Character& character(char32_t code_point) {
-  static const std::vector<uint8_t> record_of = expand_runs();
+  static const std::vector<uint8_t> record_of = expand_runs(kRuns);
   return kRecords[record_of[code_point]];
 }
 

@@ -7,22 +7,15 @@
 Characters are of the Unicode version that this Python has; spaCy asks Python, so that its answers differ between Pythons
 for the newest letters alone.
 """
+import pathlib
 import pkgutil
 import sys
 import unicodedata
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from inc_tables import table  # noqa: E402
+
 CODE_POINTS = [c for c in range(0x110000) if not 0xD800 <= c < 0xE000]
-
-
-def table(declaration, items):
-    print(f"{declaration} = {{")
-    line = "   "
-    for item in items:
-        if len(line) + len(item) > 118:
-            print(line)
-            line = "   "
-        line += f" {item},"
-    print(f"{line}\n}};\n")
 
 
 def characters():

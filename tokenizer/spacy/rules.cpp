@@ -1,11 +1,7 @@
 #include "tokenizer/spacy/rules.h"
 
-#include <cerrno>
-#include <cstring>
-#include <fstream>
-#include <iterator>
-
 #include "tokenizer/error.h"
+#include "tokenizer/read_file.h"
 #include "tokenizer/spacy/msgpack.h"
 #include "tokenizer/spacy/pipeline_config.h"
 #include "tokenizer/spacy/python_pattern.h"
@@ -18,13 +14,6 @@ using std::filesystem::path;
 constexpr const char* kConfig = "config.cfg";
 constexpr const char* kTokenizer = "tokenizer";
 constexpr uint64_t kOrth = 65, kNorm = 67;  // spacy/attrs.pyx
-
-std::string read_file(const path& file) {
-  std::ifstream stream(file, std::ios::binary);
-  std::string bytes((std::istreambuf_iterator<char>(stream)), std::istreambuf_iterator<char>());
-  if (!stream) throw Error(file.string() + ": cannot be read (" + std::strerror(errno) + ")");
-  return bytes;
-}
 
 std::string quote(std::string_view text) { return '"' + std::string(text) + '"'; }
 
@@ -127,9 +116,7 @@ Norms read_norms(const path& file) {
 
 }  // namespace
 
-bool is_pipeline(const path& folder) {
-  return std::filesystem::exists(folder / kConfig) && std::filesystem::exists(folder / kTokenizer);
-}
+bool is_pipeline(const path& folder) { return std::filesystem::exists(folder / kConfig); }
 
 Rules read_rules(const path& folder) {
   const path config = folder / kConfig, lookups = folder / "vocab" / "lookups.bin";

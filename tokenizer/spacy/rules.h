@@ -29,7 +29,7 @@ struct Rules {
   std::set<std::string, std::less<>> plain_chunks;
 };
 
-/// Whether a folder is a spaCy 3 pipeline's: it has a config.cfg and a tokenizer.
+/// Whether a folder is a spaCy pipeline's: it has a config.cfg.
 bool is_pipeline(const std::filesystem::path& folder);
 
 /// Reads config.cfg, tokenizer and vocab/lookups.bin. Throws Error for a file that is missing or broken and for a

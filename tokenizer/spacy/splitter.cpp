@@ -1,15 +1,11 @@
 #include "tokenizer/spacy/splitter.h"
 
-#include <algorithm>
+#include "tokenizer/utf8.h"
 
 namespace aid::tokenizer::spacy {
 namespace {
 
 bool continues(char byte) { return (static_cast<uint8_t>(byte) & 0xC0) == 0x80; }
-
-size_t count_code_points(std::string_view text) {
-  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char byte) { return !continues(byte); }));
-}
 
 }  // namespace
 

@@ -1,7 +1,5 @@
 #include "tokenizer/spacy/tokenizer.h"
 
-#include <algorithm>
-
 #include "tokenizer/error.h"
 #include "tokenizer/spacy/chunks.h"
 #include "tokenizer/spacy/rules.h"
@@ -13,11 +11,6 @@ namespace {
 // Words beyond which all are forgotten before the next text: about 20 MiB.
 constexpr size_t kMostWords = size_t{1} << 17;
 constexpr uint64_t kLongestText = uint64_t{1} << 30;  // code points
-
-size_t count_code_points(std::string_view text) {
-  return static_cast<size_t>(
-      std::count_if(text.begin(), text.end(), [](char byte) { return (static_cast<uint8_t>(byte) & 0xC0) != 0x80; }));
-}
 
 std::string repaired(std::string_view text) {
   std::string valid;

@@ -16,14 +16,6 @@ using Json = nlohmann::json;
 
 const std::filesystem::path kGolden = std::filesystem::path(AID_SOURCE_DIR) / "tests/golden/spacy";
 
-std::vector<Json> lines_of(const std::filesystem::path& file) {
-  std::ifstream stream(file);
-  std::vector<Json> lines;
-  for (std::string line; std::getline(stream, line);) lines.push_back(Json::parse(line));
-  EXPECT_FALSE(lines.empty()) << file;
-  return lines;
-}
-
 // FNV-1a of 64-bit numbers, little-endian.
 struct Hash {
   uint64_t value = 0xcbf29ce484222325;
