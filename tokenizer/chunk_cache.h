@@ -75,9 +75,7 @@ class ChunkCache {
     }
     const uint32_t ends[kInlineTokens] = {1u + (slot.ends & 15u), 1u + (slot.ends >> 4),
                                           uint32_t{slot.length} - slot.continuation_bytes};
-    for (uint32_t i = 0; i < slot.count; ++i) {
-      use(slot.ids[i], Offset{i == 0 ? 0 : ends[i - 1], i + 1u == slot.count ? ends[kInlineTokens - 1] : ends[i]});
-    }
+    for (uint32_t i = 0; i < slot.count; ++i) use(slot.ids[i], Offset{i == 0 ? 0 : ends[i - 1], ends[i]});
   }
   const std::vector<int32_t>& ids() const { return ids_; }
   const std::vector<Offset>& offsets() const { return offsets_; }

@@ -53,16 +53,17 @@ def pipelines():
     odd.vocab.lookups.add_table("lexeme_norm", {"casa": "hogar", "€": "eur", "Sr.": "señor", "a la": "juntos", "X": "equis"})
     yield "odd", odd
     bare = spacy.blank("fi")
-    for part in ("prefix_search", "suffix_search", "infix_finditer", "token_match", "url_match"):
+    for part in ("prefix_search", "suffix_search", "token_match", "url_match"):
         setattr(bare.tokenizer, part, None)
+    bare.tokenizer.infix_finditer = spacy.util.compile_infix_regex(["-"]).finditer
     bare.tokenizer.faster_heuristics = False
-    bare.tokenizer.rules = {"uno dos": [{ORTH: "uno"}, {ORTH: " dos"}], "dos": [{ORTH: "d"}, {ORTH: "os"}], "dos tres": [{ORTH: "dos tres"}]}
+    bare.tokenizer.rules = {"uno dos": [{ORTH: "uno"}, {ORTH: " dos"}], "dos": [{ORTH: "d"}, {ORTH: "os"}], "dos-": [{ORTH: "dos-"}], "dos tres": [{ORTH: "dos tres"}]}
     yield "bare", bare
 
 
 def pieces_of(tokenizer):
     """What the rules are made of: characters of their patterns, and the exceptions."""
-    characters = sorted({c for part in (tokenizer.prefix_search, tokenizer.suffix_search, tokenizer.infix_finditer) if part
+    characters = sorted({"-"} | {c for part in (tokenizer.prefix_search, tokenizer.suffix_search, tokenizer.infix_finditer) if part
                          for c in part.__self__.pattern if not c.isspace() and not 0xd800 <= ord(c) < 0xe000})
     return characters, sorted(tokenizer.rules)
 
