@@ -272,10 +272,10 @@ void S3Server::run(int socket) {
   }
   if (open) serve(connection);
   ::SSL_free(connection.tls);
-  std::unique_lock lock(sockets_mutex_);
+  const std::lock_guard lock(sockets_mutex_);  // until after the notice: then the server may be gone
   sockets_.erase(socket);
   ::close(socket);
-  std::notify_all_at_thread_exit(ended_, std::move(lock));
+  ended_.notify_all();
 }
 
 void S3Server::serve(Connection& connection) {
