@@ -43,15 +43,15 @@ struct Bf16Parts {
   const __m512i mid = _mm512_and_si512(_mm512_add_epi32(_mm512_castps_si512(rest), half), upper);
   const __m512 low = _mm512_sub_ps(rest, as_float(mid));
   const Bf16Parts parts = {high, mid, _mm512_castps_si512(low)};
-  if (ordinary == 0xffff) [[likely]] return parts;
+  if (ordinary == 0xffff) [[likely]]
+    return parts;
   return with_not_finite(parts, value, _mm512_cmpge_epu32_mask(magnitude, _mm512_set1_epi32(0x7f800000)));
 }
 
 // The upper halves of a's lanes, then of b's.
 [[gnu::always_inline]] inline __m512i append_bf16(__m512i a, __m512i b) {
-  const __m512i upper_halves =
-      _mm512_set_epi16(63, 61, 59, 57, 55, 53, 51, 49, 47, 45, 43, 41, 39, 37, 35, 33, 31, 29, 27, 25, 23, 21, 19, 17,
-                       15, 13, 11, 9, 7, 5, 3, 1);
+  const __m512i upper_halves = _mm512_set_epi16(63, 61, 59, 57, 55, 53, 51, 49, 47, 45, 43, 41, 39, 37, 35, 33, 31, 29,
+                                                27, 25, 23, 21, 19, 17, 15, 13, 11, 9, 7, 5, 3, 1);
   return _mm512_permutex2var_epi16(a, upper_halves, b);
 }
 

@@ -83,12 +83,8 @@ void pack(Stream& s, Span packed, const PackedLayout& layout, Order order, const
     for (const CSpan& part : source) {
       for (int64_t r = 0; r < part.rows; ++r) rows[row++] = part.as<float>() + r * part.stride;
     }
-    return gemm::pack_weights(s, {.panels = packed,
-                                  .rows = rows,
-                                  .out = w.out(),
-                                  .in = w.in(),
-                                  .order = order,
-                                  .panel = panel()});
+    return gemm::pack_weights(
+        s, {.panels = packed, .rows = rows, .out = w.out(), .in = w.in(), .order = order, .panel = panel()});
   }
   CSpan whole = source.front();
   if (source.size() > 1) {

@@ -348,7 +348,8 @@ void copy_sums(float* to, int64_t to_stride, const float* from, int64_t from_str
 // A thread's second scratch memory: the sums of bf16; the panels of f32.
 template <class T>
 Span take_second(Stream& s, const Cut<T>& cut, int64_t workers) {
-  if constexpr (std::is_same_v<T, bf16>) return s.arena().take(DType::f32, workers, cut.most_rows() * cut.sums_stride());
+  if constexpr (std::is_same_v<T, bf16>)
+    return s.arena().take(DType::f32, workers, cut.most_rows() * cut.sums_stride());
   return s.arena().take(DType::bf16, workers, 2 * cut.chunk * kParts<T> * kPanelStep);
 }
 

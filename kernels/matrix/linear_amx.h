@@ -1,6 +1,6 @@
-// Matrix products on AMX tiles, for linear.cpp. Ours and not oneDNN's: its AMX kernels sum a row of bf16 in an order that
-// depends on how many rows and threads there are (seen with oneDNN 2.6 and sums over more than 2,000 products), and its
-// products of f32 do without the tiles.
+// Matrix products on AMX tiles, for linear.cpp. Ours and not oneDNN's: its AMX kernels sum a row of bf16 in an order
+// that depends on how many rows and threads there are (seen with oneDNN 2.6 and sums over more than 2,000 products),
+// and its products of f32 do without the tiles.
 #pragma once
 
 #include "kernels/core/stream.h"
