@@ -157,20 +157,20 @@ TEST(Linear, BackwardWeight) {
 
 // Every x_i y_j, as a product of matrices whose sums have one term: forward, as the gradient of the input, of the
 // weights. Of f32.
-std::vector<std::vector<float>> outer_products(Stream& s, const std::vector<double>& x, const std::vector<double>& y) {
+std::vector<std::vector<float>> outer_products(Stream& s, const std::vector<float>& x, const std::vector<float>& y) {
   const auto rows = static_cast<int64_t>(x.size()), cols = static_cast<int64_t>(y.size());
-  const Matrix x_column(x, rows, 1), y_column(y, cols, 1);
-  const CSpan x_row = matrix(x_column.data.data(), 1, rows), y_row = matrix(y_column.data.data(), 1, cols);
+  const CSpan x_column = matrix(x.data(), rows, 1), x_row = matrix(x.data(), 1, rows),
+              y_column = matrix(y.data(), cols, 1), y_row = matrix(y.data(), 1, cols);
   std::vector<std::vector<float>> results;
   const auto result = [&] {
     results.emplace_back(static_cast<size_t>(rows * cols), 0.0f);
     return matrix(results.back().data(), rows, cols);
   };
   LinearWeights forward(cols, 1, DType::f32, Use::inference), backward(1, cols, DType::f32, Use::training);
-  forward.update(s, y_column.span());
+  forward.update(s, y_column);
   backward.update(s, y_row);
-  linear_forward(s, {.y = result(), .x = x_column.span(), .weights = forward});
-  linear_backward_input(s, {.dx = result(), .dy = x_column.span(), .weights = backward});
+  linear_forward(s, {.y = result(), .x = x_column, .weights = forward});
+  linear_backward_input(s, {.dx = result(), .dy = x_column, .weights = backward});
   linear_backward_weight(s, {.dw = result(), .dy = x_row, .x = y_row});
   return results;
 }
@@ -196,7 +196,7 @@ TEST(Linear, F32ProductsHaveAllBits) {
   };
   const std::vector<double> x = draw(301), y = draw(203);
   Stream s;
-  for (const std::vector<float>& products : outer_products(s, x, y)) {
+  for (const std::vector<float>& products : outer_products(s, narrow(x), narrow(y))) {
     double worst = 0;
     for (size_t i = 0; i < products.size(); ++i) {
       const double exact = x[i / y.size()] * y[i % y.size()];
@@ -232,9 +232,8 @@ TEST(Linear, F32EndsOfTheRange) {
   ends.push_back(0x1.ffp127f);
   for (const uint32_t bits : {0x7fc00000u, 0x7f800001u, 0xffffffffu})
     ends.push_back(std::bit_cast<float>(bits));  // NaN
-  const std::vector<double> wide(ends.begin(), ends.end());
   Stream s;
-  for (const std::vector<float>& products : outer_products(s, wide, wide)) {
+  for (const std::vector<float>& products : outer_products(s, ends, ends)) {
     for (size_t i = 0; i < products.size(); ++i) {
       const float x = ends[i / ends.size()], y = ends[i % ends.size()], expected = x * y;
       const double exact = static_cast<double>(x) * static_cast<double>(y);
