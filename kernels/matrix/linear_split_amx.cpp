@@ -1,10 +1,9 @@
 // With six products for seven pairs of loaded tiles, the multiplier is what limits products of f32 (linear_amx.h), so
-// that all else is done while it works:
-//   - a task's rows of a are split into tiles, which then stay in the core's L2 cache;
-//   - b is split a panel at a time, as wide as a block, by the loop that multiplies by the panel before: it is read
-//   where
-//     it lies, transposed or not;
-//   - sums are in c from the first, so that what a block's tiles store goes to memory while the next is multiplied.
+// that as much else as can is done while it works:
+//   - a task's rows of a are split into tiles, some steps at a time, which then stay in the core's L2 cache;
+//   - b is split a panel at a time, as wide as a block, by the loop that multiplies by the panel before;
+//   - sums are in c from the first: what a block's tiles store goes to memory while the next is multiplied, whose sums
+//     come from memory meanwhile.
 #include <utility>
 
 #include "kernels/cpu/bf16_parts.h"
@@ -21,7 +20,7 @@ using gemm::Order;
 
 namespace {
 
-constexpr int64_t kChunk = 768 / kAmxDepth;  // steps of a and of a panel that are split at a time, at most
+constexpr int64_t kChunk = 512 / kAmxDepth;  // steps of a and of a panel that are split at a time, at most
 constexpr int64_t kRows = 256;               // of a task
 constexpr int64_t kPacked = 16;              // that linear_pack.h rounds k up to, of f32
 constexpr int64_t kParts = 3, kHigh = 0, kMid = 1, kLow = 2;
@@ -33,11 +32,11 @@ struct SplitPanel {
   const float* from;
   bf16* to;
   int64_t pairs;  // that are left
-  int64_t pairs_per_step;
+  int64_t pairs_per_call;
   int64_t row = 0;  // of the tile
 
-  [[gnu::always_inline]] void step() {
-    for (int64_t i = least(pairs, pairs_per_step); i > 0; --i) split_pair();
+  [[gnu::always_inline]] void split_some() {
+    for (int64_t i = least(pairs, pairs_per_call); i > 0; --i) split_pair();
   }
 
  private:
@@ -59,10 +58,11 @@ struct SplitPanel {
 };
 
 // sums += a b over some steps; they begin with `row` in every row, or with themselves where that is null. a: the steps
-// of the upper 16 rows, one after the other; those of the lower 16 lie `lower_rows` further.
+// of the upper 16 rows, one after the other; those of the lower 16 lie `lower_rows` further. Besides, some of another
+// panel is split, twice in a step, and the sums at `next` are asked for.
 [[gnu::always_inline]] inline void multiply_block(const AmxSums& sums, const float* row, const bf16* a,
-                                                  int64_t lower_rows, const bf16* b, int64_t steps,
-                                                  SplitPanel& besides) {
+                                                  int64_t lower_rows, const bf16* b, int64_t steps, SplitPanel& ahead,
+                                                  AmxSums next) {
   if (row == nullptr) {
     sums.load();
   } else {
@@ -76,6 +76,7 @@ struct SplitPanel {
     load_amx_rows(a + part * kAmxTile, a + part * kAmxTile + lower_rows);
   };
   const auto load_b = [&](int64_t part) __attribute__((always_inline)) { load_amx_panel(b + part * kAmxPanel); };
+  const int64_t rows_per_step = blocks(kAmxBlock, steps);
   for (int64_t k = 0; k < steps; ++k, a += kTiles, b += kPanels) {
     // The smallest products first; each shares one side with the one before, but for the last.
     load_b(kLow);
@@ -83,15 +84,20 @@ struct SplitPanel {
     multiply_amx_tiles();
     load_b(kMid);
     multiply_amx_tiles();
+    for (int64_t i = 0; i < rows_per_step; ++i, next.data += next.stride) {
+      _mm_prefetch(next.data, _MM_HINT_T0);
+      _mm_prefetch(next.data + kAmxWords, _MM_HINT_T0);
+    }
+    ahead.split_some();
     load_a(kMid);
     multiply_amx_tiles();
     load_b(kHigh);
     multiply_amx_tiles();
+    ahead.split_some();
     load_a(kLow);
     multiply_amx_tiles();
     load_a(kHigh);
     multiply_amx_tiles();
-    besides.step();
   }
   sums.store();
 }
@@ -114,6 +120,11 @@ template <class RowAt>
   return square;
 }
 
+template <class RowAt>
+[[gnu::always_inline]] inline void prefetch_square(RowAt row_at, int64_t row, int64_t column) {
+  for (int64_t i = 0; i < kAmxWords; ++i) _mm_prefetch(row_at(row + i) + column, _MM_HINT_T0);
+}
+
 [[gnu::always_inline]] inline void store_tile_row(bf16* to, __m512 left, __m512 right) {
   const Bf16Parts a = split_bf16(left), b = split_bf16(right);
   _mm512_store_si512(to + kHigh * kAmxTile, append_bf16(a.high, b.high));
@@ -131,11 +142,15 @@ void split_rows(bf16* to, const AmxProduct& p, const AmxTask& task, int64_t dept
       if (p.a_order == Order::transposed) {
         left = load_square(row_at, k, depth, row, task.end);
         right = load_square(row_at, k + kAmxWords, depth, row, task.end);
+        prefetch_square(row_at, k + kAmxDepth, row);
+        prefetch_square(row_at, k + kAmxDepth + kAmxWords, row);
         transpose(left.rows);
         transpose(right.rows);
       } else {
         left = load_square(row_at, row, task.end, k, depth);
         right = load_square(row_at, row, task.end, k + kAmxWords, depth);
+        prefetch_square(row_at, row + kAmxRows, k);
+        prefetch_square(row_at, row + kAmxRows, k + kAmxWords);
       }
       for (int64_t i = 0; i < kAmxRows; ++i) store_tile_row(to + i * kAmxDepth, left.rows[i], right.rows[i]);
     }
@@ -173,7 +188,7 @@ void copy_sums(const AmxSums& to, const AmxSums& from, int64_t rows, int64_t col
     clear_from(now, rows, steps);
     clear_from(next, rows, steps);
     split_rows(tiles, p, task, k, first, steps);
-    split(task.first_panel, now, 1).step();
+    split(task.first_panel, now, 1).split_some();
     for (int64_t panel = task.first_panel; panel < task.last_panel; ++panel, std::swap(now, next)) {
       const int64_t column = panel * kAmxBlock, columns = least(p.c.cols - column, kAmxBlock);
       alignas(64) float bias[kAmxBlock] = {};
@@ -181,7 +196,7 @@ void copy_sums(const AmxSums& to, const AmxSums& from, int64_t rows, int64_t col
         __builtin_memcpy(bias, row_of<float>(p.bias, 0) + column, static_cast<size_t>(columns) * sizeof(float));
       }
       const float* const start = first == 0 && p.into == AmxProduct::Into::replace ? bias : nullptr;
-      SplitPanel ahead = split(panel + 1, next, row_blocks * steps);
+      SplitPanel ahead = split(panel + 1, next, row_blocks * 2 * steps);
       for (int64_t block = 0; block < row_blocks; ++block) {
         const int64_t row = task.begin + block * kAmxBlock, block_rows = least(task.end - row, kAmxBlock);
         const AmxSums c = {row_of<float>(p.c, row) + column, p.c.stride};
@@ -189,7 +204,11 @@ void copy_sums(const AmxSums& to, const AmxSums& from, int64_t rows, int64_t col
         alignas(64) float edge_memory[kAmxBlock * kAmxBlock];
         const AmxSums edge = {edge_memory, kAmxBlock};
         if (!whole && start == nullptr) copy_sums(edge, c, block_rows, columns);
-        multiply_block(whole ? c : edge, start, tiles + 2 * block * steps * kTiles, steps * kTiles, now, steps, ahead);
+        // The block below, or the uppermost of the next panel.
+        float* const next_c = block + 1 < row_blocks ? c.data + kAmxBlock * c.stride
+                                                     : row_of<float>(p.c, task.begin) + column + kAmxBlock;
+        multiply_block(whole ? c : edge, start, tiles + 2 * block * steps * kTiles, steps * kTiles, now, steps, ahead,
+                       {next_c, c.stride});
         if (!whole) copy_sums(c, edge, block_rows, columns);
       }
     }
