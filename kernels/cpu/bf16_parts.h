@@ -36,7 +36,7 @@ struct Bf16Parts {
   const auto as_float = [](__m512i bits) __attribute__((always_inline)) { return _mm512_castsi512_ps(bits); };
   const __m512i x = _mm512_castps_si512(value);
   const __m512i magnitude = _mm512_and_si512(x, _mm512_set1_epi32(INT32_MAX));
-  // The largest floats would be rounded to infinity: theirs is cut off, and mid has a bit less to give.
+  // The largest floats would be rounded to infinity: they are cut off, and mid has up to twice as much to give.
   const __mmask16 ordinary = _mm512_cmplt_epu32_mask(magnitude, _mm512_set1_epi32(0x7f7f8000));
   const __m512i high = _mm512_and_si512(_mm512_mask_add_epi32(x, ordinary, x, half), upper);
   const __m512 rest = _mm512_sub_ps(value, as_float(high));

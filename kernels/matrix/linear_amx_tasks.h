@@ -1,7 +1,8 @@
 // What the products of linear_amx.cpp (bf16) and linear_split_amx.cpp (f32) share: blocks of 32 x 32 sums, which stay
 // in four tiles while two tiles of a and two of b pass for each step of 32 along k (of the eight tiles the arrangement
-// with the fewest loads), and how a product is cut into tasks for threads. Source: Intel 64 and IA-32 Architectures
-// Optimization Reference Manual, chapter 20 (tiles, blocking).
+// with the fewest loads), and how a product is cut into tasks for threads.
+//
+// Source: Intel 64 and IA-32 Architectures Optimization Reference Manual, chapter 20 (tiles, blocking).
 #pragma once
 
 #include <atomic>
@@ -15,8 +16,8 @@ namespace aid::AID_TARGET {
 inline constexpr int64_t kAmxDepth = 32;                     // elements of k in a tile: a step
 inline constexpr int64_t kAmxTile = kAmxRows * kAmxDepth;    // elements of a tile
 inline constexpr int64_t kAmxBlock = 2 * kAmxRows;           // rows and columns of a block of sums
-inline constexpr int64_t kAmxPanel = kAmxDepth * kAmxBlock;  // elements of one step of b, as wide as a block: rows of
-inline constexpr size_t kAmxPanelRow = 4 * 2 * kAmxWords;    // 32 pairs along k, of so many bytes
+inline constexpr int64_t kAmxPanel = kAmxDepth * kAmxBlock;  // elements of a step of b, as wide as a block
+inline constexpr size_t kAmxPanelRow = 4 * 2 * kAmxWords;    // bytes of a row of it: pairs along k
 
 constexpr int64_t blocks(int64_t n, int64_t size) { return (n + size - 1) / size; }
 constexpr int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }

@@ -136,23 +136,34 @@ template <class RowAt>
 // blocks is zero.
 void split_rows(bf16* to, const AmxProduct& p, const AmxTask& task, int64_t depth, int64_t first, int64_t steps) {
   const auto row_at = [&](int64_t row) __attribute__((always_inline)) { return row_of<float>(p.a, row); };
-  for (int64_t row = task.begin; row < task.begin + task.row_blocks() * kAmxBlock; row += kAmxRows) {
-    for (int64_t k = first * kAmxDepth; k < (first + steps) * kAmxDepth; k += kAmxDepth, to += kTiles) {
-      Square left, right;
-      if (p.a_order == Order::transposed) {
-        left = load_square(row_at, k, depth, row, task.end);
-        right = load_square(row_at, k + kAmxWords, depth, row, task.end);
-        prefetch_square(row_at, k + kAmxDepth, row);
-        prefetch_square(row_at, k + kAmxDepth + kAmxWords, row);
+  const auto tiles_at = [&](int64_t group, int64_t step) { return to + (group * steps + step) * kTiles; };
+  const auto store = [](bf16 * tiles, const Square& left, const Square& right) __attribute__((always_inline)) {
+    for (int64_t i = 0; i < kAmxRows; ++i) store_tile_row(tiles + i * kAmxDepth, left.rows[i], right.rows[i]);
+  };
+  // Both orders go along the rows as they lie in memory.
+  const int64_t groups = task.row_blocks() * kAmxBlock / kAmxRows;
+  if (p.a_order == Order::transposed) {
+    for (int64_t step = 0; step < steps; ++step) {
+      const int64_t k = (first + step) * kAmxDepth;
+      for (int64_t group = 0; group < groups; ++group) {
+        const int64_t row = task.begin + group * kAmxRows;
+        Square left = load_square(row_at, k, depth, row, task.end);
+        Square right = load_square(row_at, k + kAmxWords, depth, row, task.end);
         transpose(left.rows);
         transpose(right.rows);
-      } else {
-        left = load_square(row_at, row, task.end, k, depth);
-        right = load_square(row_at, row, task.end, k + kAmxWords, depth);
-        prefetch_square(row_at, row + kAmxRows, k);
-        prefetch_square(row_at, row + kAmxRows, k + kAmxWords);
+        store(tiles_at(group, step), left, right);
       }
-      for (int64_t i = 0; i < kAmxRows; ++i) store_tile_row(to + i * kAmxDepth, left.rows[i], right.rows[i]);
+    }
+    return;
+  }
+  for (int64_t group = 0; group < groups; ++group) {
+    const int64_t row = task.begin + group * kAmxRows;
+    for (int64_t step = 0; step < steps; ++step) {
+      const int64_t k = (first + step) * kAmxDepth;
+      store(tiles_at(group, step), load_square(row_at, row, task.end, k, depth),
+            load_square(row_at, row, task.end, k + kAmxWords, depth));
+      prefetch_square(row_at, row + kAmxRows, k);
+      prefetch_square(row_at, row + kAmxRows, k + kAmxWords);
     }
   }
 }
