@@ -14,7 +14,8 @@ namespace aid::gemm {
 //
 // f32: each factor is the sum of three bf16, and of the nine products of their parts the six largest are summed, which
 // leaves out about half an ulp of each a b at most (kernels/cpu/bf16_parts.h). TDPBF16PS sums 32 products for
-// themselves before it adds them to what is there: a sum is rounded about a fifth as often as one by multiply-add.
+// themselves before it adds them to what is there, so that a long sum is rounded about a fifth as often as one by
+// multiply-add: its error is the smaller one.
 // Infinity and NaN give what they give in IEEE arithmetic, but that infinity times a denormal is NaN. At the ends of
 // the range: what is below 2^-126 of a factor, a product or a sum is lost; a sum within 2^-7 of the largest float may
 // overflow, and a product above 2^136 may be NaN instead of infinity.
