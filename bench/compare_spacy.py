@@ -7,14 +7,13 @@ PIPELINE is a folder that spacy.load() takes, TEXTS a folder of .txt files. Prin
 ratio is the median of the pairs' ratios, a pair being one pass of the peer beside one of ours; above 1, ours is faster.
 """
 import argparse
-import json
 import pathlib
 import sys
 import tempfile
 
 import numpy
 import spacy
-from paired import Worker, compare, timed_ms
+from paired import Worker, compare, report, timed_ms
 
 ATTRIBUTES = ["ORTH", "NORM", "LOWER", "PREFIX", "SUFFIX", "SHAPE", "SPACY", "IS_SPACE"]
 
@@ -55,13 +54,7 @@ def main():
     tokens = sum(map(len, expected))
     print(f"{len(files)} files, {tokens} tokens; {tokens / result[0]['ours_ms'] / 1000:.1f} million tokens/s; "
           f"{len(files) - len(differing)} of {len(files)} files have the tokens and ids of spaCy", file=sys.stderr)
-    text = json.dumps(result, indent=1)
-    print(text)
-    if options.json:
-        options.json.write_text(text + "\n")
-    for name in differing[:10]:
-        print(f"differs: {name}", file=sys.stderr)
-    return 1 if differing else 0
+    return report(result, options.json, differing)
 
 
 sys.exit(main())

@@ -8,7 +8,6 @@ ratio is the median of the pairs' ratios, a pair being one pass of the peer besi
 """
 import argparse
 import array
-import json
 import pathlib
 import shutil
 import sys
@@ -16,7 +15,7 @@ import tempfile
 
 import nanotoken
 import tokenizers
-from paired import Worker, compare, timed_ms
+from paired import Worker, compare, report, timed_ms
 
 
 class Ours(Worker):
@@ -67,13 +66,7 @@ def main():
     differing = [str(file) for file, a, b in zip(files, rows, expected) if a != b]
     print(f"{len(files)} files, {megabytes:.1f} MB; ids alone {megabytes / result[0]['ours_ms'] * 1000:.0f} MB/s; "
           f"{len(files) - len(differing)} of {len(files)} files have the ids of tokenizers", file=sys.stderr)
-    text = json.dumps(result, indent=1)
-    print(text)
-    if options.json:
-        options.json.write_text(text + "\n")
-    for name in differing[:10]:
-        print(f"differs: {name}", file=sys.stderr)
-    return 1 if differing else 0
+    return report(result, options.json, differing)
 
 
 sys.exit(main())

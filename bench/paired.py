@@ -1,4 +1,5 @@
 """Work of aid's beside a peer's in one run, in turns."""
+import json
 import pathlib
 import statistics
 import subprocess
@@ -34,3 +35,14 @@ def compare(work, peer, bar, ours_ms, peer_ms, pairs=PAIRS):
     times = [(ours_ms(), peer_ms()) for _ in range(pairs)]
     return {"work": work, "peer": peer, "ratio": round(statistics.median(theirs / mine for mine, theirs in times), 3), "bar": bar,
             "ours_ms": round(statistics.median(mine for mine, _ in times), 3), "peer_ms": round(statistics.median(theirs for _, theirs in times), 3)}
+
+
+def report(result, file, differing):
+    """Prints the result, and into a file unless None; returns the exit status: 1 where documents came out differently."""
+    text = json.dumps(result, indent=1)
+    print(text)
+    if file:
+        file.write_text(text + "\n")
+    for name in differing[:10]:
+        print(f"differs: {name}", file=sys.stderr)
+    return 1 if differing else 0
