@@ -48,9 +48,11 @@ void Tokenizer::forget() {
 }
 
 void Tokenizer::tokenize(std::string_view text, std::vector<Token>& tokens) {
-  if (text.size() >= kLongestText && count_code_points(text) >= kLongestText) {
-    throw Error("a text of " + std::to_string(count_code_points(text)) +
-                " code points: spaCy's tokenizer takes fewer than 2^30 at once; split it");
+  if (text.size() >= kLongestText) {
+    if (const uint64_t code_points = count_code_points(text); code_points >= kLongestText) {
+      throw Error("a text of " + std::to_string(code_points) +
+                  " code points: spaCy's tokenizer takes fewer than 2^30 at once; split it");
+    }
   }
   if (words_.size() > kMostWords) forget();
   const bool valid = is_utf8(text);

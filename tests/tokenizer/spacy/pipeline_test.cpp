@@ -1,4 +1,5 @@
 #include <gmock/gmock.h>
+#include <sys/mman.h>
 
 #include <string>
 #include <vector>
@@ -118,6 +119,23 @@ TEST(SpacyPipeline, InvalidUtf8IsReplaced) {
     EXPECT_EQ(broken[i].offset, replaced[i].offset);
   }
   EXPECT_EQ(broken[1].offset, (Offset{5, 6}));
+}
+
+// Of zeros, which take no memory until they are written.
+TEST(SpacyPipeline, TextsThatSpacyRefuses) {
+  const Pipeline dir(map({}));
+  Tokenizer tokenizer = Tokenizer::load(dir.path());
+  constexpr size_t kSize = size_t{1} << 30;
+  void* zeros = ::mmap(nullptr, kSize, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  ASSERT_NE(zeros, MAP_FAILED);
+  std::vector<Token> tokens;
+  try {
+    tokenizer.tokenize({static_cast<const char*>(zeros), kSize}, tokens);
+    ADD_FAILURE() << "nothing was refused";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("a text of 1073741824 code points"));
+  }
+  ::munmap(zeros, kSize);
 }
 
 // More words than are remembered, and copies that start with none.
