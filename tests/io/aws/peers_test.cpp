@@ -81,7 +81,7 @@ TEST(PeersAws, DISABLED_Objects) {
   for (const auto& [version, text] : given["versions"].items()) {
     const auto sink = std::make_shared<StringSink>();
     client.get({.bucket = "versions", .key = "v ñ", .version_id = version, .sink = sink});
-    EXPECT_EQ(sink->bytes, text);
+    EXPECT_EQ(sink->bytes, text.get<std::string>());
     const ObjectInfo info = client.head({.bucket = "versions", .key = "v ñ", .version_id = version});
     EXPECT_EQ(info.version_id, version);
     EXPECT_EQ(info.size, sink->bytes.size());
