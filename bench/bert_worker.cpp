@@ -3,7 +3,7 @@
 // "profile" with one JSON object of the time of each op, on "peak" with the machine's GFLOP/s. A turn ends when the
 // host has the results: logits, or a step's loss and norm.
 //   bert_worker {infer|ragged|train} [--device {cpu|cuda}] [--precision {f32|bf16|f16}] [--batch N] [--length N]
-//               [--threads N] [--layers N] [--hidden N] [--words N]
+//               [--threads N] [--layers N] [--hidden N] [--words N] [--no-graphs]
 #include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
@@ -24,6 +24,7 @@ namespace {
 struct Options {
   std::string work, device = "cpu", precision = "f32";
   int batch = 1, length = 128, threads = 2, layers = 12, hidden = 768, words = 31002;
+  bool graphs = true;
 
   Target target() const { return device == "cuda" ? Target::cuda : default_target(); }
   DType compute() const { return precision == "bf16" ? DType::bf16 : precision == "f16" ? DType::f16 : DType::f32; }
@@ -65,7 +66,7 @@ nn::TokenBatch random_batch(std::span<const int> lengths, int words, std::mt1993
 
 // Ragged texts go in file order, as many to a batch as a budget of tokens holds: what `aid predict` does.
 std::vector<nn::TokenBatch> make_batches(const Options& options) {
-  constexpr int kTokenBudget = 1024;
+  const int token_budget = options.target() == Target::cuda ? 16384 : 1024;
   std::mt19937 random(0);
   const std::vector<int> lengths = options.work == "ragged"
                                        ? ragged_lengths()
@@ -75,7 +76,7 @@ std::vector<nn::TokenBatch> make_batches(const Options& options) {
     size_t end = begin;
     int tokens = 0;
     while (end < lengths.size() &&
-           (end == begin || options.work != "ragged" || tokens + lengths[end] <= kTokenBudget)) {
+           (end == begin || options.work != "ragged" || tokens + lengths[end] <= token_budget)) {
       tokens += lengths[end++];
     }
     batches.push_back(random_batch(std::span(lengths).subspan(begin, end - begin), options.words, random));
@@ -88,7 +89,7 @@ class Worker {
  public:
   explicit Worker(const Options& options)
       : training_(options.work == "train"),
-        stream_({.threads = options.threads, .target = options.target()}),
+        stream_({.threads = options.threads, .target = options.target(), .graphs = options.graphs}),
         batches_(make_batches(options)),
         model_(config_of(options), options.compute(),
                training_ ? nn::BertClassifier::Mode::training : nn::BertClassifier::Mode::inference, stream_.device()),
@@ -110,12 +111,15 @@ class Worker {
 
   void run() {
     for (const nn::TokenBatch& batch : batches_) {
-      if (training_) {
-        train(batch);
-      } else {
-        results_.resize(static_cast<size_t>(batch.sequences() * kLabels));
-        stream_.download(matrix(results_.data(), batch.sequences(), kLabels), model_.forward(stream_, batch));
-      }
+      if (training_) ++step_;
+      results_.resize(static_cast<size_t>(training_ ? 2 : batch.sequences() * kLabels));
+      stream_.repeat(batch.cu_seqlens, [&] {
+        if (training_) {
+          train(batch);
+        } else {
+          stream_.download(matrix(results_.data(), batch.sequences(), kLabels), model_.forward(stream_, batch));
+        }
+      });
       stream_.synchronize();
       stream_.release();
     }
@@ -136,7 +140,7 @@ class Worker {
   }
 
   void train(const nn::TokenBatch& batch) {
-    const Span logits = model_.forward_training(stream_, batch, {.seed = 0, .step = static_cast<uint32_t>(++step_)});
+    const Span logits = model_.forward_training(stream_, batch, {.seed = 0, .step = static_cast<uint32_t>(step_)});
     std::vector<int32_t> labels(static_cast<size_t>(batch.sequences()));
     for (size_t i = 0; i < labels.size(); ++i) labels[i] = static_cast<int32_t>(i) % kLabels;
     const Span loss = numbers_.span().col_slice(0, 1), norm = numbers_.span().col_slice(1, 2);
@@ -154,13 +158,12 @@ class Worker {
                          .gradient = parameters[i].gradient,
                          .m = m_[i].span(),
                          .v = v_[i].span(),
+                         .copy = parameters[i].compute_value,
                          .weight_decay = parameters[i].decay ? 0.01f : 0.0f});
     }
     global_norm(stream_, {.norm = norm, .vectors = gradients});
     adamw(stream_,
           {.tensors = tensors, .lr = 2e-5f, .step = step_, .norm = norm, .max_norm = 1, .clear_gradients = true});
-    model_.update_weights(stream_);
-    results_.resize(2);
     stream_.download(matrix(results_.data(), 1, 2), numbers_);
   }
 
@@ -212,6 +215,7 @@ int run(int argc, char** argv) {
   app.add_option("--layers", options.layers);
   app.add_option("--hidden", options.hidden, "A multiple of 64, the width of a head");
   app.add_option("--words", options.words);
+  app.add_flag("!--no-graphs", options.graphs, "On a GPU: queue each launch as it comes");
   CLI11_PARSE(app, argc, argv);
   Worker worker(options);
   worker.run();

@@ -136,6 +136,7 @@ void BertClassifier::update_weights(Stream& s) {
   for (const Parameter& parameter : parameters()) {
     AID_CHECK(!parameter.value.empty(), "parameter ", parameter.name, " has no value yet");
   }
+  state_->store.update_compute_values(s);
   for (EncoderLayer& layer : state_->layers) layer.update_weights(s);
   state_->head.update_weights(s);
 }

@@ -17,7 +17,7 @@ class Linear {
   };
   Linear(ParameterStore& store, const Options& options);
 
-  // After the weights' values are set, and after every change of them.
+  // After the weights' values are set. A change of trained values (and their compute values) is seen without it.
   void update_weights(Stream& s);
 
   void forward(Stream& s, Span y, CSpan x, Activation activation = Activation::none) const;
@@ -27,7 +27,7 @@ class Linear {
  private:
   std::vector<const Parameter*> weight_, bias_;
   LinearWeights packed_;
-  Tensor bias_copy_;  // of several layers whose own biases are not adjacent: inference
+  Tensor bias_copy_;  // of several layers whose own biases are not adjacent: inference on the CPU
   CSpan packed_bias_;
 };
 

@@ -297,6 +297,7 @@ void Trainer::update(double lr) {
                        .gradient = parameter.gradient,
                        .m = moments_.m(i),
                        .v = moments_.v(i),
+                       .copy = parameter.compute_value,
                        .weight_decay = parameter.decay ? static_cast<float>(recipe.weight_decay) : 0.0f});
   }
   adamw(setup_.stream, {.tensors = tensors,
@@ -308,7 +309,6 @@ void Trainer::update(double lr) {
                         .norm = recipe.max_grad_norm > 0 ? CSpan(numbers_.span().col_slice(0, 1)) : CSpan(),
                         .max_norm = static_cast<float>(recipe.max_grad_norm),
                         .clear_gradients = true});
-  setup_.network.update_weights(setup_.stream);
 }
 
 void Trainer::require_finite(const char* what, double value) const {

@@ -1,6 +1,7 @@
-// A block of 8 warps sums up to kRowsAtOnce rows of 32 kWidth columns: warp w takes rows w, w + 8, ... and lane l
-// kWidth neighbouring columns, so that a warp reads 512 bytes in one piece; the warps' sums are added in their order.
-// More rows than that go through a matrix of partial sums, whose few rows are summed once more.
+// A block of 16 warps sums rows of 32 kWidth columns: warp w takes rows w, w + 16, ... and lane l kWidth neighbouring
+// columns, so that a warp reads 512 bytes in one piece, of eight rows at a time; the warps' sums are added in their
+// order. Many rows go through a matrix of partial sums, each of as many rows as the block's warps have under way at
+// once, and those are summed once more.
 #include "kernels/device/column_sums.cuh"
 
 #include "kernels/device/launch.cuh"
@@ -9,9 +10,10 @@
 namespace aid::cuda {
 namespace {
 
-constexpr int kWarps = 8;
-constexpr int64_t kRowsOfChunk = 256;
-constexpr int64_t kMostInOnePass = 1024;
+constexpr int kWarps = 16;
+constexpr int kUnroll = 8;
+constexpr int64_t kRowsOfChunk = kWarps * kUnroll;
+constexpr int64_t kMostInOnePass = 4 * kRowsOfChunk;
 
 // Where a column's sum belongs: += to one of two vectors, or = to a row of partial sums for each block row.
 struct Targets {
@@ -31,12 +33,19 @@ __global__ void __launch_bounds__(kWarps* kWarp) column_sums_kernel(Targets to, 
   const int64_t end = begin + rows_of_block < x.rows ? begin + rows_of_block : x.rows;
   float total[kWidth] = {};
   if (column < cols) {
-#pragma unroll 4
-    for (int64_t row = begin + warp; row < end; row += kWarps) {
-      float value[kWidth];
-      load(row_of<T>(x, row) + column, value);
+    for (int64_t first = begin + warp; first < end; first += kRowsOfChunk) {
+      float value[kUnroll][kWidth];  // all under way before the first is added
 #pragma unroll
-      for (int i = 0; i < kWidth; ++i) total[i] += value[i];
+      for (int u = 0; u < kUnroll; ++u) {
+        const int64_t row = first + u * kWarps;
+        if (row < end) load(row_of<T>(x, row) + column, value[u]);
+      }
+#pragma unroll
+      for (int u = 0; u < kUnroll; ++u) {
+        if (first + u * kWarps >= end) break;
+#pragma unroll
+        for (int i = 0; i < kWidth; ++i) total[i] += value[u][i];
+      }
     }
   }
 #pragma unroll

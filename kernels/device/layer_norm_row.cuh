@@ -5,6 +5,8 @@
 //   is one run of 32 kWidth elements
 #pragma once
 
+#include <algorithm>
+
 #include "kernels/core/operands.h"
 #include "kernels/device/philox.cuh"
 #include "kernels/device/vector.cuh"
@@ -19,7 +21,8 @@ inline constexpr int kMostPerThread = 32;
 inline constexpr int kRowWidth = 4;
 static_assert(kRowBlock * kMostPerThread == kMaxRowColumns);
 
-template <int kThreads_, int kWidth_, int kPerThread_>
+// kFull: rows have exactly as many columns as the tile, so that nothing branches.
+template <int kThreads_, int kWidth_, int kPerThread_, bool kFull = false>
 struct RowTile {
   static constexpr int kThreads = kThreads_, kWidth = kWidth_, kPerThread = kPerThread_;
   static constexpr int kChunks = kPerThread / kWidth;
@@ -30,6 +33,31 @@ struct RowTile {
   static constexpr int kRows = kBlock / kThreads;  // that a block works on at once
   using Values = float[kChunks][kWidth];
 
+  // The thread's values of a row. All of its loads are under way before one is waited for: nothing stands between them.
+  template <class T>
+  __device__ static void load_row(const T* row, int cols, Values& to) {
+    const int thread = static_cast<int>(threadIdx.x) % kThreads;
+#pragma unroll kUnroll
+    for (int chunk = 0; chunk < kChunks; ++chunk) {
+      const int column = (chunk * kThreads + thread) * kWidth;
+      if (kFull || column < cols) load(row + column, to[chunk]);
+    }
+  }
+  // The same of another row, added. A block that takes a long row has no registers for one more; its many warps hide
+  // each other's loads.
+  template <class T>
+  __device__ static void add_row(const T* row, int cols, Values& to) {
+    constexpr bool kAtOnce = kThreads == kWarp;
+    float more[kAtOnce ? kChunks : 1][kWidth];
+    if constexpr (kAtOnce) load_row(row, cols, more);
+    for_each(cols, [&](int chunk, int column, bool inside) {
+      if (!inside) return;
+      if constexpr (!kAtOnce) load(row + column, more[0]);
+#pragma unroll
+      for (int i = 0; i < kWidth; ++i) to[chunk][i] += more[kAtOnce ? chunk : 0][i];
+    });
+  }
+
   // f(chunk, column, inside) for the thread's chunks. A warp calls it together, and leaves out chunks beyond the row.
   template <class F>
   __device__ static void for_each(int cols, F&& f) {
@@ -37,8 +65,8 @@ struct RowTile {
 #pragma unroll kUnroll
     for (int chunk = 0; chunk < kChunks; ++chunk) {
       const int column = (chunk * kThreads + thread) * kWidth;
-      if (column - thread % kWarp * kWidth >= cols) break;
-      f(chunk, column, column < cols);
+      if (!kFull && column - thread % kWarp * kWidth >= cols) break;
+      f(chunk, column, kFull || column < cols);
     }
   }
 };
@@ -80,6 +108,22 @@ __device__ RowStatistics row_statistics(const typename Tile::Values& z, int cols
   return {mean, 1.0f / sqrtf(sum(squares, 1) / static_cast<float>(cols) + eps)};
 }
 
+// z becomes (z - mean) rstd gamma + beta.
+template <class Tile>
+__device__ void normalise(typename Tile::Values& z, const float* gamma, const float* beta, int cols,
+                          const RowStatistics& statistics) {
+  typename Tile::Values scale, shift;
+  Tile::load_row(gamma, cols, scale);
+  Tile::load_row(beta, cols, shift);
+  Tile::for_each(cols, [&](int chunk, int, bool inside) {
+    if (!inside) return;
+#pragma unroll
+    for (int i = 0; i < Tile::kWidth; ++i) {
+      z[chunk][i] = (z[chunk][i] - statistics.mean) * statistics.rstd * scale[chunk][i] + shift[chunk][i];
+    }
+  });
+}
+
 // Gradients of gamma and beta of the rows that a block works on, by its threads' columns.
 template <class Tile>
 struct ParameterSums {
@@ -95,7 +139,7 @@ __device__ void layer_norm_backward_row(typename Tile::Values& d, typename Tile:
   Tile::for_each(cols, [&](int chunk, int column, bool inside) {
     if (!inside) return;
     float scale[Tile::kWidth];
-    load(gamma + column, scale);
+    load(gamma + column, scale);  // near: every row reads it
 #pragma unroll
     for (int i = 0; i < Tile::kWidth; ++i) {
       const float xhat = (z[chunk][i] - statistics.mean) * statistics.rstd;
@@ -151,9 +195,14 @@ __device__ void write_parameter_sums(const ParameterSums<Tile>& sums, int cols, 
   }
 }
 
-// Rows that one block's parameter sums run over: enough for the partial sums to be a small part of what is moved, few
-// enough for every multiprocessor to have blocks. Of the number of rows alone, for the sums' order is fixed.
-constexpr int64_t rows_per_sum(int64_t rows) { return rows < 8192 ? 16 : 32; }
+// Rows that one block's parameter sums run over: as many as let all blocks run at once (three of them on each of an
+// A100's 108 multiprocessors), but enough for the partial sums to be a small part of what is moved. Of the number of
+// rows alone, for the sums' order is fixed.
+constexpr int64_t rows_per_sum(int64_t rows) {
+  constexpr int64_t kBlocks = 3 * 108, kFewest = 16, kMost = 64;
+  const int64_t share = (rows + kBlocks - 1) / kBlocks;
+  return std::clamp((share + kRowsAtOnce - 1) / kRowsAtOnce * kRowsAtOnce, kFewest, kMost);
+}
 
 // Calls f with the tile for rows of `cols` columns; `wide`: vectors of kRowWidth elements fit.
 template <class F>
@@ -162,8 +211,8 @@ void with_row_tile(int64_t cols, bool wide, F&& f) {
     f(RowTile<kRowBlock, 1, kMostPerThread>{});
   } else if (cols > kWarp * kMostPerThread) {
     f(RowTile<kRowBlock, kRowWidth, kMostPerThread>{});
-  } else if (cols <= kWarp * 24) {
-    f(RowTile<kWarp, kRowWidth, 24>{});  // 768 columns, BERT's
+  } else if (cols == kWarp * 24) {
+    f(RowTile<kWarp, kRowWidth, 24, true>{});  // 768 columns, BERT's
   } else {
     f(RowTile<kWarp, kRowWidth, kMostPerThread>{});
   }

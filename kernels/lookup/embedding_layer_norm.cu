@@ -14,17 +14,11 @@ namespace {
 struct EmbeddingRows {
   const float *word, *position, *type;
 
-  template <int N>
-  __device__ void sum(int column, float (&z)[N]) const {
-    float more[N];
-    load(word + column, z);
-    load(position + column, more);
-#pragma unroll
-    for (int i = 0; i < N; ++i) z[i] += more[i];
-    if (type == nullptr) return;
-    load(type + column, more);
-#pragma unroll
-    for (int i = 0; i < N; ++i) z[i] += more[i];
+  template <class Tile>
+  __device__ void sum(int cols, typename Tile::Values& z) const {
+    Tile::load_row(word, cols, z);
+    Tile::add_row(position, cols, z);
+    if (type != nullptr) Tile::add_row(type, cols, z);
   }
 };
 
@@ -45,21 +39,11 @@ __global__ void __launch_bounds__(Tile::kBlock)
   if (token >= a.y.rows) return;  // a whole warp, or nobody of a block
   const EmbeddingRows rows = embedding_rows(a, token);
   typename Tile::Values z;
-  Tile::for_each(cols, [&](int chunk, int column, bool inside) {
-    if (inside) rows.sum(column, z[chunk]);
-  });
+  rows.sum<Tile>(cols, z);
   const RowStatistics statistics = row_statistics<Tile>(z, cols, a.eps, sum);
   DropoutMask mask(dropout, dropout.on ? row_of<int32_t>(a.row_ids, 0)[token] : 0);
+  normalise<Tile>(z, row_of<float>(a.gamma, 0), row_of<float>(a.beta, 0), cols, statistics);
   Tile::for_each(cols, [&](int chunk, int column, bool inside) {
-    if (inside) {
-      float gamma[Tile::kWidth], beta[Tile::kWidth];
-      load(row_of<float>(a.gamma, 0) + column, gamma);
-      load(row_of<float>(a.beta, 0) + column, beta);
-#pragma unroll
-      for (int i = 0; i < Tile::kWidth; ++i) {
-        z[chunk][i] = (z[chunk][i] - statistics.mean) * statistics.rstd * gamma[i] + beta[i];
-      }
-    }
     if (dropout.on) mask.apply(column, z[chunk]);
     if (inside) store(z[chunk], row_of<T>(a.y, token) + column);
   });
@@ -83,19 +67,10 @@ __global__ void __launch_bounds__(Tile::kBlock)
     const EmbeddingRows rows = embedding_rows(a, token);
     DropoutMask mask(dropout, dropout.on ? row_of<int32_t>(a.row_ids, 0)[token] : 0);
     typename Tile::Values d, z;
-    Tile::for_each(cols, [&](int chunk, int column, bool inside) {
-      if (inside) {
-        load(row_of<T>(a.dy, token) + column, d[chunk]);
-        rows.sum(column, z[chunk]);
-        if (a.dy2.data != nullptr) {
-          float second[Tile::kWidth];
-          load(row_of<T>(a.dy2, token) + column, second);
-#pragma unroll
-          for (int i = 0; i < Tile::kWidth; ++i) d[chunk][i] += second[i];
-        }
-      }
-      if (dropout.on) mask.apply(column, d[chunk]);
-    });
+    Tile::load_row(row_of<T>(a.dy, token), cols, d);
+    rows.sum<Tile>(cols, z);
+    if (a.dy2.data != nullptr) Tile::add_row(row_of<T>(a.dy2, token), cols, d);
+    if (dropout.on) Tile::for_each(cols, [&](int chunk, int column, bool) { mask.apply(column, d[chunk]); });
     layer_norm_backward_row<Tile>(d, z, row_of<float>(a.gamma, 0), cols,
                                   {row_of<float>(a.mean, 0)[token], row_of<float>(a.rstd, 0)[token]}, sums, sum);
     Tile::for_each(cols, [&](int chunk, int column, bool inside) {
@@ -106,31 +81,55 @@ __global__ void __launch_bounds__(Tile::kBlock)
 }
 
 constexpr int kGroupWarps = 4;
+constexpr int kTokensAtOnce = 4;  // of a warp
 
-// Block (x, y): columns 32 x ... of group y + groups before. Warp w sums the group's tokens w, w + 4, ...
+// Block (x, y): the 32 kWidth columns from 32 kWidth x of group y + groups before. Warp w sums the group's tokens w,
+// w + 4, ...
+template <int kWidth>
 __global__ void __launch_bounds__(kGroupWarps* kWarp)
     add_groups_kernel(Span table, Span dz, TokenGroups groups, int64_t skipped) {
-  __shared__ float sums[kGroupWarps][kWarp];
+  __shared__ __align__(16) float sums[kGroupWarps][kWarp * kWidth];
   const int warp = static_cast<int>(threadIdx.x) / kWarp, lane = static_cast<int>(threadIdx.x) % kWarp;
-  const int64_t column = int64_t{blockIdx.x} * kWarp + lane;
+  const int64_t column = (int64_t{blockIdx.x} * kWarp + lane) * kWidth;
   const int32_t *order = row_of<int32_t>(groups.order, 0), *first = row_of<int32_t>(groups.first, 0);
   for (int64_t group = blockIdx.y; group < groups.count; group += gridDim.y) {
     const int32_t row = row_of<int32_t>(groups.row, 0)[group];
     if (row == skipped) continue;  // the whole block
-    float total = 0;
+    const auto add = [](const float (&more)[kWidth], float (&to)[kWidth]) {
+#pragma unroll
+      for (int i = 0; i < kWidth; ++i) to[i] += more[i];
+    };
+    float total[kWidth] = {};
+    const int32_t end = first[group + 1];
     if (column < table.cols) {
-#pragma unroll 4
-      for (int32_t i = first[group] + warp; i < first[group + 1]; i += kGroupWarps) {
-        total += row_of<float>(dz, order[i])[column];
+      for (int32_t i = first[group] + warp; i < end; i += kGroupWarps * kTokensAtOnce) {
+        float value[kTokensAtOnce][kWidth];  // all under way before the first is added
+#pragma unroll
+        for (int t = 0; t < kTokensAtOnce; ++t) {
+          const int32_t at = i + t * kGroupWarps;
+          if (at < end) load(row_of<float>(dz, order[at]) + column, value[t]);
+        }
+#pragma unroll
+        for (int t = 0; t < kTokensAtOnce; ++t) {
+          if (i + t * kGroupWarps < end) add(value[t], total);
+        }
       }
     }
-    sums[warp][lane] = total;
+#pragma unroll
+    for (int i = 0; i < kWidth; ++i) sums[warp][lane * kWidth + i] = total[i];
     __syncthreads();
     if (warp == 0 && column < table.cols) {
-      float sum = sums[0][lane];
 #pragma unroll
-      for (int w = 1; w < kGroupWarps; ++w) sum += sums[w][lane];
-      row_of<float>(table, row)[column] += sum;
+      for (int w = 1; w < kGroupWarps; ++w) {
+        float more[kWidth];
+        load(sums[w] + lane * kWidth, more);
+        add(more, total);
+      }
+      float* to = row_of<float>(table, row) + column;
+      float before[kWidth];
+      load(to, before);
+      add(before, total);
+      store(total, to);
     }
     __syncthreads();
   }
@@ -175,8 +174,10 @@ void add_groups(Stream& s, const Span& table, const Span& dz, const TokenGroups&
     if (row != skipped) add_column_sums(s, {.first = table.row_slice(row, row + 1), .x = dz});
     return;
   }
-  launch(s, add_groups_kernel,
-         {.grid = dim3(blocks_for(table.cols, kWarp), static_cast<unsigned>(std::min(groups.count, kMostBlocks))),
+  const bool wide = table.cols % kRowWidth == 0 && vectors_fit(kRowWidth, table, dz);
+  const int columns = kWarp * (wide ? kRowWidth : 1);
+  launch(s, wide ? add_groups_kernel<kRowWidth> : add_groups_kernel<1>,
+         {.grid = dim3(blocks_for(table.cols, columns), static_cast<unsigned>(std::min(groups.count, kMostBlocks))),
           .block = kGroupWarps * kWarp},
          table, dz, groups, skipped);
 }

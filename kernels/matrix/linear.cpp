@@ -228,8 +228,9 @@ void LinearWeights::update(Stream& s, CSpan w) { update(s, std::span(&w, 1)); }
 void LinearWeights::update(Stream& s, std::span<const CSpan> stacked) {
   int64_t rows = 0;
   for (const CSpan& w : stacked) {
-    AID_CHECK(w.dtype == DType::f32 && w.cols == in(), "linear: weights are f32 with ", in(), " columns; got ",
-              name_of(w.dtype), " with ", w.cols);
+    const bool computed = s.device() == Device::cuda && w.dtype == compute();
+    AID_CHECK((w.dtype == DType::f32 || computed) && w.cols == in(), "linear: weights are f32 with ", in(),
+              " columns; got ", name_of(w.dtype), " with ", w.cols);
     rows += w.rows;
   }
   AID_CHECK(rows == out(), "linear: weights have ", out(), " rows; got ", rows);
@@ -245,7 +246,8 @@ void linear_forward(Stream& s, const LinearForward& a) {
   AID_CHECK((a.y.dtype == w.compute() || a.y.dtype == DType::f32) && a.y.cols == w.out() && a.y.rows == a.x.rows,
             "linear: y is ", name_of(a.y.dtype), " [", a.y.rows, ", ", a.y.cols, "]; expected ", name_of(w.compute()),
             " or f32 [", a.x.rows, ", ", w.out(), "]");
-  AID_CHECK(a.bias.empty() || (a.bias.dtype == DType::f32 && a.bias.size() == w.out()), "linear: bias is ",
+  const bool rounded = s.device() == Device::cuda && a.bias.dtype == a.y.dtype;
+  AID_CHECK(a.bias.empty() || ((a.bias.dtype == DType::f32 || rounded) && a.bias.size() == w.out()), "linear: bias is ",
             name_of(a.bias.dtype), " [", a.bias.size(), "]; expected f32 [", w.out(), "]");
   check_values(s, w);
   select(s, forward, AID_CUDA_KERNEL(linear_forward))(s, a);

@@ -32,8 +32,9 @@ class LinearWeights {
   LinearWeights(LinearWeights&&) noexcept;
   LinearWeights& operator=(LinearWeights&&) noexcept;
 
-  // Takes the values from `w`, f32 [out, in] (rows may be strided): at load, and after every optimizer step. In
-  // training `w` is referred to, on the stream's device. Another stream may use them after s.synchronize().
+  // Takes the values from `w`, f32 [out, in] (rows may be strided). In training `w` is referred to, on the stream's
+  // device. A GPU refers to it only where it is in the compute dtype and in one piece, and copies it otherwise. Another
+  // stream may use them after s.synchronize().
   void update(Stream& s, CSpan w);
   // The same for a matrix whose rows several parameters share, one below the other (query, key, value).
   void update(Stream& s, std::span<const CSpan> stacked);
@@ -53,7 +54,7 @@ struct LinearForward {
   Span y;   // [rows, out], compute dtype or f32
   CSpan x;  // [rows, in], compute dtype; rows may be strided
   const LinearWeights& weights;
-  // f32 [out], or empty. A GPU's library adds it in y's dtype: to bf16 or f16 it is rounded.
+  // f32 [out], or empty. A GPU's library adds it in y's dtype: to bf16 or f16 it is rounded, if it is not given so.
   CSpan bias;
   // Fused into the product, but for gelu_erf of a bf16 y: it is applied to what has been rounded to bf16, so that
   // inference has the bits of training, which keeps the rounded pre-activation.

@@ -239,7 +239,8 @@ bool in_one_piece(std::span<const CSpan> parts) {
   int64_t rows = 0;
   for (const CSpan& part : parts) {
     if (part.device != Device::cuda || (part.rows > 1 && part.stride != first.stride)) return false;
-    if (part.data != first.as<float>() + rows * first.stride) return false;
+    const auto offset = static_cast<size_t>(rows * first.stride) * size_of(first.dtype);
+    if (part.data != static_cast<const std::byte*>(first.data) + offset) return false;
     rows += part.rows;
   }
   return true;
@@ -254,7 +255,7 @@ std::string matrix_library() {
 
 void update_weights(Stream& s, const LinearWeights& w, std::span<const CSpan> stacked) {
   LinearWeights::State& state = w.state();
-  if (w.compute() == DType::f32 && in_one_piece(stacked) && on_borders(stacked.front())) {
+  if (stacked.front().dtype == w.compute() && in_one_piece(stacked)) {
     state.matrix = stacked.front();
     state.matrix.rows = w.out();
     return;
@@ -288,7 +289,7 @@ void linear_forward(Stream& s, const LinearForward& a) {
     bias = copy;
   }
   multiply(s, {.d = y,
-               .a = a.weights.state().matrix,
+               .a = as_operand(s, a.weights.state().matrix),
                .b = as_operand(s, a.x),
                .transpose_a = CUBLAS_OP_T,
                .transpose_b = CUBLAS_OP_N,
@@ -309,7 +310,7 @@ void linear_backward_input(Stream& s, const LinearBackwardInput& a) {
   const Scratch scratch(s);
   const Span dx = on_borders(a.dx) ? a.dx : take(s, a.dx.dtype, a.dx.rows, a.dx.cols);
   multiply(s, {.d = dx,
-               .a = a.weights.state().matrix,
+               .a = as_operand(s, a.weights.state().matrix),
                .b = as_operand(s, a.dy),
                .transpose_a = CUBLAS_OP_N,
                .transpose_b = CUBLAS_OP_N,

@@ -20,8 +20,7 @@ struct LinearWeights::State {
   Tensor packed;                               // Wᵀ: inference
   std::vector<CSpan> source;                   // W, one part below the other: training
 
-  // On a GPU: W [out, in] in the compute dtype, rows on 16-byte borders; a copy, or the given memory where that is so
-  // already.
+  // On a GPU: W [out, in] in the compute dtype; the given memory, or a copy with its rows on 16-byte borders.
   Tensor copy;
   CSpan matrix;
 };

@@ -1,5 +1,5 @@
 // Equations: residual_layer_norm.h. A warp (up to 1,024 columns) or a block has a row in its registers: every operand
-// is read once and written once. Backward: a block goes over 16 or 32 rows and keeps their sums of dgamma and dbeta in
+// is read once and written once. Backward: a block goes over 16 to 64 rows and keeps their sums of dgamma and dbeta in
 // registers; the blocks' sums are added in a second, small kernel.
 #include "kernels/rows/residual_layer_norm.h"
 
@@ -17,30 +17,21 @@ __global__ void __launch_bounds__(Tile::kBlock)
   const int64_t row = int64_t{blockIdx.x} * Tile::kRows + threadIdx.x / Tile::kThreads;
   if (row >= a.delta.rows) return;  // a whole warp, or nobody of a block
   DropoutMask mask(dropout, dropout.on ? row_of<int32_t>(a.row_ids, 0)[row] : 0);
-  typename Tile::Values z;
+  typename Tile::Values z, x;
+  Tile::load_row(row_of<T>(a.delta, row), cols, z);
+  const bool residual = a.x.data != nullptr;
+  if (residual) Tile::load_row(row_of<T>(a.x, row), cols, x);
   Tile::for_each(cols, [&](int chunk, int column, bool inside) {
-    if (inside) load(row_of<T>(a.delta, row) + column, z[chunk]);
     if (dropout.on) mask.apply(column, z[chunk]);
     if (!inside) return;
-    if (a.x.data != nullptr) {
-      float x[Tile::kWidth];
-      load(row_of<T>(a.x, row) + column, x);
 #pragma unroll
-      for (int i = 0; i < Tile::kWidth; ++i) z[chunk][i] += x[i];
-    }
+    for (int i = 0; i < Tile::kWidth; ++i) z[chunk][i] += residual ? x[chunk][i] : 0.0f;
     if (a.z.data != nullptr) store(z[chunk], row_of<T>(a.z, row) + column);
   });
   const RowStatistics statistics = row_statistics<Tile>(z, cols, a.eps, sum);
+  normalise<Tile>(z, row_of<float>(a.gamma, 0), row_of<float>(a.beta, 0), cols, statistics);
   Tile::for_each(cols, [&](int chunk, int column, bool inside) {
-    if (!inside) return;
-    float gamma[Tile::kWidth], beta[Tile::kWidth];
-    load(row_of<float>(a.gamma, 0) + column, gamma);
-    load(row_of<float>(a.beta, 0) + column, beta);
-#pragma unroll
-    for (int i = 0; i < Tile::kWidth; ++i) {
-      z[chunk][i] = (z[chunk][i] - statistics.mean) * statistics.rstd * gamma[i] + beta[i];
-    }
-    store(z[chunk], row_of<T>(a.y, row) + column);
+    if (inside) store(z[chunk], row_of<T>(a.y, row) + column);
   });
   if (threadIdx.x % Tile::kThreads != 0) return;
   if (a.mean.data != nullptr) row_of<float>(a.mean, 0)[row] = statistics.mean;
@@ -60,16 +51,9 @@ __global__ void __launch_bounds__(Tile::kBlock)
   ParameterSums<Tile> sums;
   for (int64_t row = begin + threadIdx.x / Tile::kThreads; row < end; row += Tile::kRows) {
     typename Tile::Values d, z;
-    Tile::for_each(cols, [&](int chunk, int column, bool inside) {
-      if (!inside) return;
-      load(row_of<T>(a.dy, row) + column, d[chunk]);
-      load(row_of<T>(a.z, row) + column, z[chunk]);
-      if (a.dy2.data == nullptr) return;
-      float second[Tile::kWidth];
-      load(row_of<T>(a.dy2, row) + column, second);
-#pragma unroll
-      for (int i = 0; i < Tile::kWidth; ++i) d[chunk][i] += second[i];
-    });
+    Tile::load_row(row_of<T>(a.dy, row), cols, d);
+    Tile::load_row(row_of<T>(a.z, row), cols, z);
+    if (a.dy2.data != nullptr) Tile::add_row(row_of<T>(a.dy2, row), cols, d);
     layer_norm_backward_row<Tile>(d, z, row_of<float>(a.gamma, 0), cols,
                                   {row_of<float>(a.mean, 0)[row], row_of<float>(a.rstd, 0)[row]}, sums, sum);
     DropoutMask mask(dropout, dropout.on ? row_of<int32_t>(a.row_ids, 0)[row] : 0);

@@ -1,6 +1,6 @@
 // Equations: adamw.h. One launch for all tensors: a block takes 4,096 elements of one, which it finds in the table of
-// tensors by bisection. Each element of the four vectors is read once and written once, in vectors of 16 bytes where
-// all four allow it. The clipping factor is computed from the norm on the device: nobody waits for it.
+// tensors by bisection. Each element of the vectors is read once and written once, in vectors of 16 bytes where all of
+// them allow it. The clipping factor is computed from the norm on the device: nobody waits for it.
 #include "kernels/update/adamw.h"
 
 #include <vector>
@@ -17,6 +17,7 @@ constexpr int64_t kElementsOfBlock = 4096;
 
 struct TensorEntry {
   float *parameter, *gradient, *m, *v;
+  bf16* copy;
   int64_t size;
   int first_block;
   float weight_decay;
@@ -42,6 +43,7 @@ __device__ void update(const AdamWStep& a, const TensorEntry& t, int64_t i, floa
   store(p, t.parameter + i);
   store(m, t.m + i);
   store(v, t.v + i);
+  if (t.copy != nullptr) store(p, t.copy + i);
   if (a.clear_gradients) store(g, t.gradient + i);
 }
 
@@ -78,10 +80,11 @@ void adamw(Stream& s, const AdamW& a, const AdamWStep& step) {
                      .gradient = t.gradient.as<float>(),
                      .m = t.m.as<float>(),
                      .v = t.v.as<float>(),
+                     .copy = t.copy.empty() ? nullptr : t.copy.as<bf16>(),
                      .size = size,
                      .first_block = static_cast<int>(blocks),
                      .weight_decay = t.weight_decay,
-                     .aligned = vectors_fit(4, t.parameter, t.gradient, t.m, t.v)});
+                     .aligned = vectors_fit(4, t.parameter, t.gradient, t.m, t.v, t.copy)});
     blocks += blocks_for(size, kElementsOfBlock);
   }
   launch(s, adamw_kernel, {.grid = blocks, .block = kBlock}, step, kept_table<TensorEntry>(s, "adamw", table),

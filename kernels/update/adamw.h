@@ -14,6 +14,7 @@ namespace aid {
 
 struct AdamWTensor {
   Span parameter, gradient, m, v;  // f32, same size, contiguous
+  Span copy;                       // bf16, same size, contiguous: the new parameter, rounded; or empty
   float weight_decay = 0;
 };
 

@@ -13,6 +13,7 @@ namespace {
 // A run of one tensor's elements.
 struct Piece {
   float *parameter, *gradient, *m, *v;
+  bf16* copy;
   int64_t size;
   float decay, gradient_scale;
 };
@@ -27,6 +28,7 @@ struct Piece {
     store_n(m, piece.m + i, n);
     store_n(v, piece.v + i, n);
     store_n(p, piece.parameter + i, n);
+    if (piece.copy != nullptr) store_n(p, piece.copy + i, n);
     if (a.clear_gradients) store_n(Vec(0.0f), piece.gradient + i, n);
   });
 }
@@ -46,6 +48,7 @@ void adamw(Stream& s, const AdamW& a, const AdamWStep& step) {
                     .gradient = row_of<float>(t.gradient, 0) + first,
                     .m = row_of<float>(t.m, 0) + first,
                     .v = row_of<float>(t.v, 0) + first,
+                    .copy = t.copy.empty() ? nullptr : row_of<bf16>(t.copy, 0) + first,
                     .size = last - first,
                     .decay = decay_factor(step.lr, t.weight_decay),
                     .gradient_scale = scale});

@@ -63,12 +63,12 @@ class Training {
                          .gradient = parameter.gradient,
                          .m = m_[i],
                          .v = v_[i],
+                         .copy = parameter.compute_value,
                          .weight_decay = parameter.decay ? 0.01f : 0.0f});
     }
     global_norm(s, {.norm = norm_.span(), .vectors = gradients});
     adamw(s,
           {.tensors = tensors, .lr = 2e-5f, .step = 1, .norm = norm_.span(), .max_norm = 1, .clear_gradients = true});
-    model_.update_weights(s);
   }
 
  private:

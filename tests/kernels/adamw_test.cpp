@@ -39,6 +39,7 @@ TEST(AdamW, UpdatesAllTensorsInOnePass) {
                            .gradient = vector_of(random.normal(size, 0.1)),
                            .m = vector_of(random.normal(size, 0.1)),
                            .v = vector_of(random.uniform(size, 0, 0.01)),
+                           .copy = tensors.size() == 1 ? Span() : run.output(1, size, {DType::bf16}),
                            .weight_decay = tensors.size() == 1 ? 0.0f : 0.01f});
       }
       const bool clear = step == 1;
@@ -64,6 +65,10 @@ TEST(AdamW, UpdatesAllTensorsInOnePass) {
         expect_close(tensors[i].parameter, exact[i].p, naive[i].p);
         expect_close(tensors[i].m, exact[i].m, naive[i].m);
         expect_close(tensors[i].v, exact[i].v, naive[i].v);
+        if (tensors[i].copy.empty()) continue;
+        std::vector<double> rounded;
+        for (const double p : values(tensors[i].parameter)) rounded.push_back(static_cast<float>(bf16(static_cast<float>(p))));
+        expect_equal(tensors[i].copy, rounded);
       }
       expect_equal(tensors[0].gradient, clear ? std::vector<double>(gradient.size(), 0) : gradient);
     }
