@@ -32,7 +32,8 @@ ListRequest next_of(const std::string& bucket, const std::string& token) {
 TEST(PeersAws, DISABLED_Objects) {
   const char* file = std::getenv("AID_AWS_FILE");
   ASSERT_TRUE(file) << "AID_AWS_FILE names the JSON of keys and texts";
-  const json given = json::parse(read_text(file)), expected = given["objects"];
+  const json given = json::parse(read_text(file));
+  const json& expected = given["objects"];
   S3Client client;
   std::vector<std::string> keys;
   std::string token;
