@@ -14,7 +14,7 @@ enum class Target : uint8_t {
   cpu_avx2,         // AVX2, FMA, F16C
   cpu_avx512,       // + AVX-512 F, BW, DQ, VL, CD
   cpu_avx512_bf16,  // + AVX-512 BF16
-  cpu_amx,          // + AMX-TILE, AMX-BF16: for bf16 matrix products; all else is cpu_avx512_bf16's
+  cpu_amx,          // + AMX-TILE, AMX-BF16: for matrix products; all else is cpu_avx512_bf16's
   cuda,             // an NVIDIA GPU of compute capability 8.0 or above
 };
 

@@ -4,9 +4,11 @@
 #include <chrono>
 #include <cstring>
 #include <limits>
+#include <random>
 #include <vector>
 
 #include "kernels/elements/activation.h"
+#include "kernels/elements/cast.h"
 #include "kernels/matrix/linear_amx.h"
 #include "kernels/matrix/linear_pack.h"
 #include "kernels/matrix/linear_weights.h"
@@ -42,13 +44,9 @@ CSpan as_operand(Stream& s, CSpan x, DType dtype) {
   return copy;
 }
 
-// y = act(x B + bias), any strides, any dtypes.
+// y = act(x B + bias), any strides, any dtypes; on AMX without act().
 void multiply(Stream& s, Span y, CSpan x, PackedMatrix b, CSpan bias, Activation activation) {
-  if (gemm::by_amx(b.layout.dtype())) {
-    cpu_amx::multiply(s, {.c = y, .a = x, .b = b.data, .bias = bias});
-    if (activation != Activation::none) activation_forward(s, {.y = y, .x = y, .activation = activation});
-    return;
-  }
+  if (gemm::by_amx()) return cpu_amx::multiply(s, {.c = y, .a = x, .b = b.data, .bias = bias});
   if (x.rows == 1) {
     // oneDNN 3.x sums a single row in an order of its own: it goes in twice.
     const Scratch scratch(s);
@@ -73,26 +71,30 @@ void multiply(Stream& s, Span y, CSpan x, PackedMatrix b, CSpan bias, Activation
   }
 }
 
-gemm::Panel panel_of(DType dtype) { return gemm::by_amx(dtype) ? gemm::Panel::columns_32 : gemm::Panel::columns_64; }
+gemm::Panel panel() { return gemm::by_amx() ? gemm::Panel::columns_32 : gemm::Panel::columns_64; }
 
 int64_t product_flops(int64_t rows, const LinearWeights& w) { return 2 * rows * w.out() * w.in(); }
+
+// Where the rows of f32 matrices begin, one below the other, for as long as the caller's Scratch lives.
+const float* const* rows_of(Stream& s, std::span<const CSpan> parts) {
+  int64_t count = 0;
+  for (const CSpan& part : parts) count += part.rows;
+  const auto rows = static_cast<const float**>(s.arena().take(DType::i64, count).data);
+  int64_t row = 0;
+  for (const CSpan& part : parts) {
+    for (int64_t r = 0; r < part.rows; ++r) rows[row++] = part.as<float>() + r * part.stride;
+  }
+  return rows;
+}
 
 void pack(Stream& s, Span packed, const PackedLayout& layout, Order order, const LinearWeights& w,
           std::span<const CSpan> source) {
   const ProfileScope profile(s.profiler(), {.op = "linear_pack", .bytes = w.out() * w.in() * 4 + packed.bytes()});
   const Scratch scratch(s);
   if (w.compute() == layout.dtype() && layout.is_panels()) {
-    const auto rows = static_cast<const float**>(s.arena().take(DType::i64, w.out()).data);
-    int64_t row = 0;
-    for (const CSpan& part : source) {
-      for (int64_t r = 0; r < part.rows; ++r) rows[row++] = part.as<float>() + r * part.stride;
-    }
-    return gemm::pack_weights(s, {.panels = packed,
-                                  .rows = rows,
-                                  .out = w.out(),
-                                  .in = w.in(),
-                                  .order = order,
-                                  .panel = panel_of(layout.dtype())});
+    return gemm::pack_weights(
+        s,
+        {.panels = packed, .rows = rows_of(s, source), .out = w.out(), .in = w.in(), .order = order, .panel = panel()});
   }
   CSpan whole = source.front();
   if (source.size() > 1) {
@@ -150,8 +152,9 @@ void update_packed(Stream& s, const LinearWeights& w, std::span<const CSpan> sta
 
 void forward(Stream& s, const LinearForward& a) {
   const LinearWeights& w = a.weights;
-  // oneDNN's GELU takes longer than ours for bf16.
-  const bool apart = a.activation == Activation::gelu_erf && a.y.dtype == DType::bf16;
+  // oneDNN's GELU takes longer than ours for bf16; products on AMX have none.
+  const bool apart = a.activation != Activation::none &&
+                     (gemm::by_amx() || (a.activation == Activation::gelu_erf && a.y.dtype == DType::bf16));
   {
     const Scratch scratch(s);
     const PackedMatrix b = packed_for(s, w, *w.state().forward, Order::transposed);
@@ -173,10 +176,24 @@ void backward_input(Stream& s, const LinearBackwardInput& a) {
   multiply(s, a.dx, a.dy, b, {}, Activation::none);
 }
 
+// c += dyᵀ x of f32 on AMX, which reads dy as it is.
+void accumulate_split(Stream& s, Span c, CSpan dy, CSpan x) {
+  const Span panels =
+      s.arena().take(DType::f32, round_up(x.rows, gemm::kKBlock), round_up(x.cols, gemm::columns_of(panel())));
+  gemm::pack_weights(s, {.panels = panels,
+                         .rows = rows_of(s, {&x, 1}),
+                         .out = x.rows,
+                         .in = x.cols,
+                         .order = Order::as_given,
+                         .panel = panel()});
+  cpu_amx::multiply(s,
+                    {.c = c, .a = dy, .b = panels, .into = gemm::AmxProduct::Into::add, .a_order = Order::transposed});
+}
+
 void backward_weight(Stream& s, const LinearBackwardWeight& a) {
   const DType dtype = gemm::multiply_dtype(a.x.dtype);
   const Scratch outer(s);
-  const bool amx = gemm::by_amx(dtype), direct = amx || a.dw.contiguous();
+  const bool amx = gemm::by_amx(), direct = amx || a.dw.contiguous();
   const Span c = direct ? a.dw : s.arena().take(DType::f32, a.dw.rows, a.dw.cols);
   if (!direct) gemm::copy(s, c, a.dw);
   const bool packed = amx || gemm::takes_packed_outer(a.x.cols, dtype);
@@ -188,12 +205,14 @@ void backward_weight(Stream& s, const LinearBackwardWeight& a) {
       dy = as_operand(s, dy, dtype);
       x = as_operand(s, x, dtype);
     }
-    if (packed) {
+    if (amx && dtype == DType::f32) {
+      accumulate_split(s, c, dy, x);
+      if (!a.dbias.empty()) gemm::add_column_sums(s, {.sums = a.dbias, .dy = dy});
+    } else if (packed) {
       const int64_t k = round_up(end - begin, gemm::kKBlock);
       const Span dy_rows = s.arena().take(dtype, dy.cols, k);
-      const gemm::Panel panel = panel_of(dtype);
-      const Span x_panels = s.arena().take(dtype, k, round_up(x.cols, gemm::columns_of(panel)));
-      gemm::pack_outer(s, {.a = dy_rows, .b = x_panels, .sums = a.dbias, .dy = dy, .x = x, .panel = panel});
+      const Span x_panels = s.arena().take(dtype, k, round_up(x.cols, gemm::columns_of(panel())));
+      gemm::pack_outer(s, {.a = dy_rows, .b = x_panels, .sums = a.dbias, .dy = dy, .x = x, .panel = panel()});
       if (amx) {
         cpu_amx::multiply(s, {.c = c, .a = dy_rows, .b = x_panels, .into = gemm::AmxProduct::Into::add});
       } else {
@@ -281,12 +300,25 @@ void linear_backward_weight(Stream& s, const LinearBackwardWeight& a) {
 namespace {
 
 // The shortest time of a product of two square matrices, in seconds.
+// Multiplying zeros takes less power, and so less time.
+Tensor random_matrix(Stream& s, DType dtype, int64_t size) {
+  std::minstd_rand random;
+  std::uniform_real_distribution<float> between(-1, 1);
+  const Tensor host(DType::f32, size, size, Device::cpu), values(DType::f32, size, size, s.device());
+  std::generate_n(host.span().as<float>(), size * size, [&] { return between(random); });
+  copy(values.span(), host);
+  Tensor rounded(dtype, size, size, s.device());
+  cast(s, {.y = rounded, .x = values});
+  s.synchronize();
+  return rounded;
+}
+
 double product_time(Stream& s, DType compute, int64_t size) {
   constexpr int kTries = 20;
   constexpr double kEnough = 1;
   LinearWeights weights(size, size, compute, LinearWeights::Use::inference);
-  const Tensor w = Tensor::zeros(DType::f32, size, size, s.device());
-  const Tensor x = Tensor::zeros(compute, size, size, s.device()), y(compute, size, size, s.device());
+  const Tensor w = random_matrix(s, DType::f32, size), x = random_matrix(s, compute, size);
+  const Tensor y(compute, size, size, s.device());
   weights.update(s, w);
   s.synchronize();
   double best = std::numeric_limits<double>::infinity(), total = 0;

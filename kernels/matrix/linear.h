@@ -4,7 +4,8 @@
 //   backward_weight   dW[o,i] += sum_r dy[r,o] x[r,i],   db[o] += sum_r dy[r,o]
 // Products accumulate in f32. On the CPU the same row gives the same bits whatever rows stand around it (forward,
 // backward_input); a GPU's library picks its algorithm by the number of rows, too, and the same shape repeats its bits.
-// Matrix products are oneDNN's (linear_dnnl.cpp is the only file that knows it) and cuBLASLt's (linear_lib.cpp).
+// Matrix products are oneDNN's (linear_dnnl.cpp is the only file that knows it), on AMX our own (linear_amx.h), and
+// cuBLASLt's (linear_lib.cpp).
 #pragma once
 
 #include <memory>
@@ -56,8 +57,8 @@ struct LinearForward {
   const LinearWeights& weights;
   // f32 [out], or empty. A GPU's library adds it in y's dtype: to bf16 or f16 it is rounded, if it is not given so.
   CSpan bias;
-  // Fused into the product, but for gelu_erf of a bf16 y: it is applied to what has been rounded to bf16, so that
-  // inference has the bits of training, which keeps the rounded pre-activation.
+  // Fused into the library's product, but for gelu_erf of a bf16 y: it is applied to what has been rounded to bf16, so
+  // that inference has the bits of training, which keeps the rounded pre-activation.
   Activation activation = Activation::none;
 };
 void linear_forward(Stream& s, const LinearForward& a);

@@ -1,16 +1,12 @@
-// A block of 32 x 32 sums stays in four tiles while two tiles of a and two of b pass for each step of 32 along k: of
-// the eight tiles the arrangement with the fewest loads. Loads are what limits it, so that
+// Loads are what limits products of bf16, so that
 //   - a is copied into whole tiles first, a task's rows at a time, which then stay in the core's L2 cache;
 //   - b's panels are as wide as a block, and a piece of a panel (kPiece along k) stays in the L1 cache while all of the
 //     task's rows pass over it; the next panel's is fetched from memory meanwhile.
 // Sums that are not complete after a piece wait in scratch memory as f32, which changes no bit.
-// Sources: Intel 64 and IA-32 Architectures Optimization Reference Manual, chapter 20 (tiles, blocking).
 #include "kernels/matrix/linear_amx.h"
 
-#include <atomic>
-
-#include "kernels/cpu/amx.h"
 #include "kernels/cpu/simd.h"
+#include "kernels/matrix/linear_amx_tasks.h"
 #include "kernels/matrix/linear_pack.h"
 
 namespace aid::AID_TARGET {
@@ -19,18 +15,11 @@ using gemm::AmxProduct;
 
 namespace {
 
-constexpr int64_t kDepth = 32;                    // elements of k in a tile
-constexpr int64_t kTileSize = kAmxRows * kDepth;  // elements of a tile
-constexpr int64_t kBlock = 2 * kAmxRows;          // rows and columns of a block of sums
-constexpr int64_t kPiece = 256 / kDepth;          // steps: 16 KB of b
-constexpr int64_t kChunk = 1024 / kDepth;         // steps that a task's copy of a holds at most
-constexpr int64_t kRows = 512;                    // of a task; half where sums wait for another chunk
-constexpr int64_t kColumns = 1024;                // of a task whose sums wait
-constexpr int64_t kPanel = gemm::columns_of(gemm::Panel::columns_32);
-static_assert(kPanel == kBlock);
-
-constexpr int64_t blocks(int64_t n, int64_t size) { return (n + size - 1) / size; }
-constexpr int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+constexpr int64_t kPiece = 256 / kAmxDepth;   // steps: 16 KB of b
+constexpr int64_t kChunk = 1024 / kAmxDepth;  // steps that a task's copy of a holds at most
+constexpr int64_t kRows = 512;                // of a task; half where sums wait for another chunk
+constexpr int64_t kColumns = 1024;            // of a task whose sums wait
+static_assert(kAmxBlock == gemm::columns_of(gemm::Panel::columns_32));
 
 // Memory that is asked for some lines at each step, until `end`.
 struct Prefetch {
@@ -44,67 +33,55 @@ struct Prefetch {
 
 // sums (+)= a b over some steps. a: tiles of the upper 16 rows, one after the other; those of the lower 16 lie
 // `lower_rows` further.
-[[gnu::always_inline]] inline void multiply_block(float* sums, int64_t stride, const bf16* a, int64_t lower_rows,
-                                                  const bf16* b, int64_t steps, bool begins, Prefetch& prefetch) {
-  const auto row_bytes = static_cast<size_t>(stride) * sizeof(float);
-  float* const lower = sums + kAmxRows * stride;
-  before_amx_loads();
+[[gnu::always_inline]] inline void multiply_block(const AmxSums& sums, const bf16* a, int64_t lower_rows, const bf16* b,
+                                                  int64_t steps, bool begins, Prefetch& prefetch) {
   if (begins) {
+    before_amx_loads();
     _tile_zero(0);
     _tile_zero(1);
     _tile_zero(2);
     _tile_zero(3);
   } else {
-    _tile_loadd(0, sums, row_bytes);
-    _tile_loadd(1, sums + kAmxRows, row_bytes);
-    _tile_loadd(2, lower, row_bytes);
-    _tile_loadd(3, lower + kAmxRows, row_bytes);
+    sums.load();
   }
-  constexpr size_t kPanelRow = 2 * kPanel * sizeof(bf16);
   for (int64_t k = 0; k < steps; ++k) {
-    _tile_loadd(6, b, kPanelRow);
-    _tile_loadd(7, b + kDepth, kPanelRow);
-    _tile_loadd(4, a, 64);
-    _tile_loadd(5, a + lower_rows, 64);
-    _tile_dpbf16ps(0, 4, 6);
-    _tile_dpbf16ps(1, 4, 7);
-    _tile_dpbf16ps(2, 5, 6);
-    _tile_dpbf16ps(3, 5, 7);
+    load_amx_panel(b);
+    load_amx_rows(a, a + lower_rows);
+    multiply_amx_tiles();
     prefetch.step();
-    a += kTileSize;
-    b += kDepth * kPanel;
+    a += kAmxTile;
+    b += kAmxPanel;
   }
-  _tile_stored(0, sums, row_bytes);
-  _tile_stored(1, sums + kAmxRows, row_bytes);
-  _tile_stored(2, lower, row_bytes);
-  _tile_stored(3, lower + kAmxRows, row_bytes);
+  sums.store();
 }
 
-// Rows [begin, end) of a, steps [first, first + steps), as tiles: 16 rows' steps one after the other. What is missing
-// to whole blocks is zero.
-void copy_tiles(bf16* to, const CSpan& a, int64_t begin, int64_t end, int64_t first, int64_t steps) {
-  const int64_t whole = least(a.cols / kDepth - first, steps);
-  for (int64_t row = begin; row < begin + blocks(end - begin, kBlock) * kBlock; ++row) {
-    const int64_t i = row - begin;
-    bf16* tile_row = to + i / kAmxRows * steps * kTileSize + i % kAmxRows * kDepth;
-    const bf16* from = row_of<bf16>(a, row) + first * kDepth;
-    for (int64_t k = 0; k < steps; ++k, tile_row += kTileSize) {
-      if (row < end && k < whole) {
-        _mm512_store_si512(tile_row, _mm512_loadu_si512(from + k * kDepth));
+// The task's rows of a, steps [first, first + steps), as tiles: 16 rows' steps one after the other. What is missing to
+// whole blocks is zero.
+void copy_tiles(bf16* to, const CSpan& a, const AmxTask& task, int64_t first, int64_t steps) {
+  const int64_t whole = least(a.cols / kAmxDepth - first, steps);
+  for (int64_t i = 0; i < task.row_blocks() * kAmxBlock; ++i) {
+    const int64_t row = task.begin + i;
+    bf16* tile_row = to + i / kAmxRows * steps * kAmxTile + i % kAmxRows * kAmxDepth;
+    const bf16* from = row_of<bf16>(a, row) + first * kAmxDepth;
+    for (int64_t k = 0; k < steps; ++k, tile_row += kAmxTile) {
+      if (row < task.end && k < whole) {
+        _mm512_store_si512(tile_row, _mm512_loadu_si512(from + k * kAmxDepth));
         continue;
       }
       _mm512_store_si512(tile_row, _mm512_setzero_si512());
-      if (row < end) __builtin_memcpy(tile_row, from + k * kDepth, static_cast<size_t>(a.cols % kDepth) * sizeof(bf16));
+      if (row < task.end) {
+        __builtin_memcpy(tile_row, from + k * kAmxDepth, static_cast<size_t>(a.cols % kAmxDepth) * sizeof(bf16));
+      }
     }
   }
 }
 
-// Rows [begin, end) of kPanel columns of c from `column` on.
+// The task's rows of a panel's columns of c, from `column` on.
 template <class T>
-void write(const AmxProduct& p, const float* sums, int64_t stride, int64_t begin, int64_t end, int64_t column) {
-  const int64_t columns = least(p.c.cols - column, kPanel);
+void write(const AmxProduct& p, const float* sums, int64_t stride, const AmxTask& task, int64_t column) {
+  const int64_t columns = least(p.c.cols - column, kAmxBlock);
   const float* const bias = p.bias.empty() ? nullptr : row_of<float>(p.bias, 0) + column;
-  for (int64_t row = begin; row < end; ++row, sums += stride) {
+  for (int64_t row = task.begin; row < task.end; ++row, sums += stride) {
     T* c = row_of<T>(p.c, row) + column;
     for_vectors(
         columns, [&](int64_t j, auto n) __attribute__((always_inline)) {
@@ -116,52 +93,30 @@ void write(const AmxProduct& p, const float* sums, int64_t stride, int64_t begin
   }
 }
 
-// How a product is cut into tasks.
-struct Cut {
-  Cut(const AmxProduct& p, int threads)
-      : steps(blocks(p.a.cols, kDepth)),
-        panels(blocks(p.c.cols, kPanel)),
-        rows(steps > kChunk ? kRows / 2 : kRows),
-        row_tasks(blocks(p.c.rows, rows)),
-        column_tasks(blocks(threads, row_tasks)) {
-    if (steps > kChunk)
-      column_tasks = column_tasks < blocks(p.c.cols, kColumns) ? blocks(p.c.cols, kColumns) : column_tasks;
-    column_tasks = least(column_tasks, panels);
-  }
-  int64_t panels_of_task() const { return blocks(panels, column_tasks); }
-  // Floats from one row of sums to the next.
-  int64_t sums_stride() const { return (steps > kChunk ? panels_of_task() : 1) * kPanel; }
-
-  int64_t steps, panels, rows, row_tasks, column_tasks;
-};
-
-[[gnu::flatten]] void run_task(const AmxProduct& p, const Cut& cut, int64_t task, bf16* tiles, float* sums) {
-  const int64_t begin = task / cut.column_tasks * cut.rows, end = least(begin + cut.rows, p.c.rows);
-  const int64_t part = task % cut.column_tasks;
-  const int64_t first_panel = cut.panels * part / cut.column_tasks;
-  const int64_t last_panel = cut.panels * (part + 1) / cut.column_tasks;
-  const int64_t row_blocks = blocks(end - begin, kBlock), stride = cut.sums_stride();
-  const int64_t panel_size = cut.steps * kDepth * kPanel;
+// sums: [the task's rows, sums_stride].
+[[gnu::flatten]] void run_task(const AmxProduct& p, const AmxTask& task, bf16* tiles, float* sums,
+                               int64_t sums_stride) {
+  const int64_t steps = blocks(p.a.cols, kAmxDepth), panel_size = steps * kAmxPanel, row_blocks = task.row_blocks();
   const bf16* const b = static_cast<const bf16*>(p.b.data);
-  for (int64_t chunk = 0; chunk < cut.steps; chunk += kChunk) {
-    const int64_t chunk_steps = least(kChunk, cut.steps - chunk);
-    copy_tiles(tiles, p.a, begin, end, chunk, chunk_steps);
-    for (int64_t panel = first_panel; panel < last_panel; ++panel) {
-      float* const panel_sums = sums + (cut.steps > kChunk ? (panel - first_panel) * kPanel : 0);
+  for (int64_t chunk = 0; chunk < steps; chunk += kChunk) {
+    const int64_t chunk_steps = least(kChunk, steps - chunk);
+    copy_tiles(tiles, p.a, task, chunk, chunk_steps);
+    for (int64_t panel = task.first_panel; panel < task.last_panel; ++panel) {
+      float* const panel_sums = sums + (steps > kChunk ? (panel - task.first_panel) * kAmxBlock : 0);
       for (int64_t k = 0; k < chunk_steps; k += kPiece) {
-        const int64_t steps = least(kPiece, chunk_steps - k);
-        const bf16* const piece = b + panel * panel_size + (chunk + k) * kDepth * kPanel;
+        const int64_t piece_steps = least(kPiece, chunk_steps - k);
+        const bf16* const piece = b + panel * panel_size + (chunk + k) * kAmxPanel;
         const auto* next = reinterpret_cast<const char*>(piece + panel_size);
-        const int64_t lines = panel + 1 < last_panel ? steps * kDepth * kPanel * int64_t{sizeof(bf16)} / 64 : 0;
-        Prefetch prefetch = {next, next + lines * 64, least(blocks(2 * lines, row_blocks * steps), 8)};
+        const int64_t lines = panel + 1 < task.last_panel ? piece_steps * kAmxPanel * int64_t{sizeof(bf16)} / 64 : 0;
+        Prefetch prefetch = {next, next + lines * 64, least(blocks(2 * lines, row_blocks * piece_steps), 8)};
         for (int64_t block = 0; block < row_blocks; ++block) {
-          multiply_block(panel_sums + block * kBlock * stride, stride,
-                         tiles + (2 * block * chunk_steps + k) * kTileSize, chunk_steps * kTileSize, piece, steps,
+          multiply_block({panel_sums + block * kAmxBlock * sums_stride, sums_stride},
+                         tiles + (2 * block * chunk_steps + k) * kAmxTile, chunk_steps * kAmxTile, piece, piece_steps,
                          chunk + k == 0, prefetch);
         }
       }
-      if (chunk + chunk_steps < cut.steps) continue;
-      with_float_type(p.c.dtype, [&]<class T>(T) { write<T>(p, panel_sums, stride, begin, end, panel * kPanel); });
+      if (chunk + chunk_steps < steps) continue;
+      with_float_type(p.c.dtype, [&]<class T>(T) { write<T>(p, panel_sums, sums_stride, task, panel * kAmxBlock); });
     }
   }
 }
@@ -170,19 +125,17 @@ struct Cut {
 
 void multiply(Stream& s, const AmxProduct& p) {
   if (p.c.rows == 0) return;
-  const Cut cut(p, s.threads());
-  const int64_t tasks = cut.row_tasks * cut.column_tasks, workers = least(s.threads(), tasks);
-  const int64_t rows = least(cut.rows, blocks(p.c.rows, kBlock) * kBlock);
+  if (p.a.dtype == DType::f32) return multiply_split(s, p);
+  const int64_t steps = blocks(p.a.cols, kAmxDepth);
+  const bool wait = steps > kChunk;
+  const AmxCut cut(p.c, wait ? kRows / 2 : kRows, wait ? kColumns : p.c.cols, s.threads());
+  const int64_t workers = least(s.threads(), cut.tasks()), rows = cut.rows_of_task();
+  const int64_t sums_stride = (wait ? cut.panels_of_task() : 1) * kAmxBlock;
   const Scratch scratch(s);
-  const Span tiles = s.arena().take(DType::bf16, workers, rows * least(cut.steps, kChunk) * kDepth);
-  const Span sums = s.arena().take(DType::f32, workers, rows * cut.sums_stride());
-  std::atomic<int64_t> next{0};
-  s.team().tasks(workers, [&](int64_t worker) {
-    const AmxScope scope;
-    set_amx_shapes({});
-    for (int64_t task = next.fetch_add(1); task < tasks; task = next.fetch_add(1)) {
-      run_task(p, cut, task, row_of<bf16>(tiles, worker), row_of<float>(sums, worker));
-    }
+  const Span tiles = s.arena().take(DType::bf16, workers, rows * least(steps, kChunk) * kAmxDepth);
+  const Span sums = s.arena().take(DType::f32, workers, rows * sums_stride);
+  for_each_amx_task(s, cut, workers, [&](const AmxTask& task, int64_t worker) {
+    run_task(p, task, row_of<bf16>(tiles, worker), row_of<float>(sums, worker), sums_stride);
   });
 }
 

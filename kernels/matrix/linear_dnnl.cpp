@@ -58,8 +58,9 @@ Layout plain_transposed(CSpan x) { return {{x.cols, x.rows}, type_of(x.dtype), m
 Layout dense(int64_t rows, int64_t cols, DType dtype) { return {{rows, cols}, type_of(dtype), memory::format_tag::ab}; }
 // linear_pack.h's panels.
 Layout panels(int64_t k, int64_t n, DType dtype) {
-  const auto bf16_tag = by_amx(dtype) ? memory::format_tag::BA16a32b2a : memory::format_tag::BA16a64b2a;
-  return {{k, n}, type_of(dtype), dtype == DType::bf16 ? bf16_tag : memory::format_tag::BA16a64b};
+  using Tag = memory::format_tag;
+  const Tag bf16_tag = by_amx() ? Tag::BA16a32b2a : Tag::BA16a64b2a, f32_tag = by_amx() ? Tag::BA16a32b : Tag::BA16a64b;
+  return {{k, n}, type_of(dtype), dtype == DType::bf16 ? bf16_tag : f32_tag};
 }
 memory view(const Layout& layout, const void* data) { return {layout, engine(), const_cast<void*>(data)}; }
 
@@ -245,7 +246,7 @@ void accumulate_outer_part(int threads, const OuterProduct& p) {
 // The layout that a product of many rows asks for; those of few rows are compiled to take it too.
 Layout best_layout(int64_t k, int64_t n, DType dtype) {
   constexpr int64_t kRows = 1024;
-  if (by_amx(dtype)) return panels(k, n, dtype);
+  if (by_amx()) return panels(k, n, dtype);
   const Layout any({k, n}, type_of(dtype), memory::format_tag::any);
   return describe(dense(kRows, k, dtype), any, nullptr, dense(kRows, n, dtype), dnnl::primitive_attr()).weights_desc();
 }
@@ -257,9 +258,9 @@ DType multiply_dtype(DType compute) {
   return compute == DType::bf16 && native_bf16 ? DType::bf16 : DType::f32;
 }
 
-bool by_amx(DType dtype) {
+bool by_amx() {
   static const bool amx = default_target() == Target::cpu_amx;
-  return amx && dtype == DType::bf16;
+  return amx;
 }
 
 PackedLayout::PackedLayout(int64_t k, int64_t n, DType dtype)

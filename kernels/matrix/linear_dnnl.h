@@ -14,8 +14,8 @@ namespace aid::gemm {
 // Decided once per process, by default_target(): AID_ISA limits oneDNN too.
 DType multiply_dtype(DType compute);
 
-// Whether products of this dtype are linear_amx.h's; decided likewise.
-bool by_amx(DType dtype);
+// Whether products are linear_amx.h's; decided likewise.
+bool by_amx();
 
 // How the right-hand matrix B [k, n] of products lies in memory: as oneDNN reads it fastest, or as AMX products do. It
 // does not depend on the number of rows of the left-hand matrix.

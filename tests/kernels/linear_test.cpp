@@ -4,7 +4,10 @@
 
 #include <gtest/gtest.h>
 
+#include <bit>
+#include <cmath>
 #include <cstring>
+#include <limits>
 #include <numeric>
 
 #include "kernels/elements/cast.h"
@@ -148,6 +151,139 @@ TEST(Linear, BackwardWeight) {
         expect_close(dw, dw_exact, dw_naive);
         expect_close(dbias, db_exact, db_naive);
       }
+    }
+  });
+}
+
+// Every x_i y_j, as a product of matrices whose sums have one term: forward, as the gradient of the input, of the
+// weights. Of f32.
+std::vector<std::vector<float>> outer_products(Stream& s, const std::vector<float>& x, const std::vector<float>& y) {
+  const auto rows = static_cast<int64_t>(x.size()), cols = static_cast<int64_t>(y.size());
+  const CSpan x_column = matrix(x.data(), rows, 1), x_row = matrix(x.data(), 1, rows),
+              y_column = matrix(y.data(), cols, 1), y_row = matrix(y.data(), 1, cols);
+  std::vector<std::vector<float>> results;
+  const auto result = [&] {
+    results.emplace_back(static_cast<size_t>(rows * cols), 0.0f);
+    return matrix(results.back().data(), rows, cols);
+  };
+  LinearWeights forward(cols, 1, DType::f32, Use::inference), backward(1, cols, DType::f32, Use::training);
+  forward.update(s, y_column);
+  backward.update(s, y_row);
+  linear_forward(s, {.y = result(), .x = x_column, .weights = forward});
+  linear_backward_input(s, {.dx = result(), .dy = x_column, .weights = backward});
+  linear_backward_weight(s, {.dw = result(), .dy = x_row, .x = y_row});
+  return results;
+}
+
+// AMX multiplies bf16 only: a float's product is a sum of six (kernels/cpu/bf16_parts.h). What they leave out is at
+// most (2^-24 + 2^-34) |x y|; the sum of the five small ones is below 2^-6 |x y|, so that rounding it four times is
+// less than 2^-28 |x y|; the last addition rounds to half an ulp, 2^-24 |x y|. One product more, or less, is 2^-17.
+TEST(Linear, F32ProductsHaveAllBits) {
+  if (targets() == std::vector{Target::cuda}) GTEST_SKIP() << "of the CPU alone";
+  constexpr double kBound = 2.1 * 0x1p-24;
+  Random random(5);
+  const auto draw = [&](int64_t n) {
+    std::vector<double> values;
+    for (int64_t i = 0; i < n; ++i) {
+      const double magnitude = std::exp2(std::floor(random.uniform() * 80) - 40),
+                   sign = random.uniform() < 0.5 ? -1 : 1;
+      values.push_back(sign * magnitude * (1 + std::floor(random.uniform() * 0x1p23) * 0x1p-23));
+    }
+    // Halves of the last bit of high and of mid: the largest parts that there are to leave out.
+    for (const double value : {1 + 0x1p-8, 1 + 0x1p-8 - 0x1p-17, 1 + 0x1p-9 + 0x1p-18, 1 - 0x1p-24})
+      values.push_back(value);
+    return rounded(values, DType::f32);
+  };
+  const std::vector<double> x = draw(301), y = draw(203);
+  Stream s;
+  for (const std::vector<float>& products : outer_products(s, narrow(x), narrow(y))) {
+    double worst = 0;
+    for (size_t i = 0; i < products.size(); ++i) {
+      const double exact = x[i / y.size()] * y[i % y.size()];
+      worst = std::max(worst, std::abs(products[i] - exact) / std::abs(exact));
+    }
+    EXPECT_LE(worst, kBound);
+  }
+}
+
+// linear_amx.h says what may differ from IEEE arithmetic at the ends of the range, here for every target.
+TEST(Linear, F32EndsOfTheRange) {
+  if (targets() == std::vector{Target::cuda}) GTEST_SKIP() << "of the CPU alone";
+  using Limits = std::numeric_limits<float>;
+  constexpr float kInfinity = Limits::infinity(), kMost = Limits::max(), kLeast = Limits::min();
+  constexpr float kLastBf16 = 0x1.fep127f;
+  std::vector<float> ends = {0,
+                             -0.0f,
+                             1,
+                             -1.5f,
+                             3.1415927f,
+                             -1e-3f,
+                             1.2345678e10f,
+                             kLeast,
+                             -1.2345678f * kLeast,
+                             0x1.234566p-105f,
+                             kInfinity,
+                             -kInfinity,
+                             kMost,
+                             -kMost,
+                             kLastBf16,
+                             kMost / 2};
+  ends.push_back(std::nextafter(0x1.ffp127f, 0.0f));  // the last that rounding to bf16 leaves finite, and the next
+  ends.push_back(0x1.ffp127f);
+  for (const uint32_t bits : {0x7fc00000u, 0x7f800001u, 0xffffffffu})
+    ends.push_back(std::bit_cast<float>(bits));  // NaN
+  Stream s;
+  for (const std::vector<float>& products : outer_products(s, ends, ends)) {
+    for (size_t i = 0; i < products.size(); ++i) {
+      const float x = ends[i / ends.size()], y = ends[i % ends.size()], expected = x * y;
+      const double exact = static_cast<double>(x) * static_cast<double>(y);
+      const std::string what = std::to_string(x) + " times " + std::to_string(y);
+      if (std::isfinite(exact) && std::abs(exact) > 0x1p136) {
+        EXPECT_FALSE(std::isfinite(products[i])) << what;
+      } else if (!std::isfinite(expected)) {
+        EXPECT_EQ(std::isnan(products[i]), std::isnan(expected)) << what;
+        if (std::isinf(expected)) {
+          EXPECT_EQ(products[i], expected) << what;
+        }
+      } else {
+        const double lost = 4 * static_cast<double>(kLeast) * (1 + std::abs(x) + std::abs(y));
+        EXPECT_NEAR(products[i], exact, 2.1 * 0x1p-24 * std::abs(exact) + lost) << what;
+      }
+    }
+  }
+}
+
+// Terms of all sizes, and sums that are far smaller than their terms: no worse than a plain sum in f32.
+TEST(Linear, F32SumsOfAnyKind) {
+  for_each_case({.dtypes = {DType::f32}, .sizes = {67, 1025}}, [](const Case& c) {
+    constexpr int64_t kRows = 33, kOut = 40;
+    Random random(c);
+    const auto of_all_sizes = [&](int64_t n) {
+      std::vector<double> values = random.normal(n);
+      for (double& value : values) value *= std::exp2(std::floor(random.uniform() * 40) - 20);
+      return rounded(values, DType::f32);
+    };
+    for (const bool cancel : {false, true}) {
+      std::vector<double> x_values = of_all_sizes(kRows * c.size), w_values = of_all_sizes(kOut * c.size);
+      for (int64_t k = 1; cancel && k < c.size; k += 2) {
+        for (int64_t r = 0; r < kRows; ++r) x_values[r * c.size + k] = -x_values[r * c.size + k - 1];
+        for (int64_t o = 0; o < kOut; ++o) {
+          w_values[o * c.size + k] = round_to(w_values[o * c.size + k - 1] * (1 + 1e-6 * random.uniform()), DType::f32);
+        }
+      }
+      const Matrix w(w_values, kOut, c.size);
+      LinearWeights weights(kOut, c.size, DType::f32, Use::inference);
+      Stream loader({.target = c.target});
+      weights.update(loader, w.span());
+      loader.synchronize();  // another stream uses them
+      OpRun run(c);
+      const CSpan x = run.input(x_values, kRows, c.size);
+      const Span y = run.output(kRows, kOut);
+      run.execute([&](Stream& s) { linear_forward(s, {.y = y, .x = x, .weights = weights}); });
+      const auto expected = [&]<class T>(T) {
+        return reference::linear<T>(values_as<T>(x), values_as<T>(w.span()), {}, kRows, c.size, kOut);
+      };
+      expect_close(y, expected(double{}), expected(float{}));
     }
   });
 }
