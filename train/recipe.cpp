@@ -113,6 +113,7 @@ std::vector<float> balanced_class_weights(std::span<const int32_t> labels, size_
   std::vector<int64_t> count(classes, 0);
   for (const int32_t label : labels) ++count[static_cast<size_t>(label)];
   std::vector<float> weights;
+  weights.reserve(classes);
   for (const int64_t n : count) {
     weights.push_back(n == 0 ? 0.0f
                              : static_cast<float>(static_cast<double>(labels.size()) /
