@@ -10,8 +10,8 @@
 
 namespace aid::io::aws {
 
-// Bytes to send. Read again from any offset when a request is repeated; may be read from the driver's thread. A source
-// that throws ends the operation.
+// Bytes to send. Read again from any offset when a request is repeated; may be read from any of the client's threads. A
+// source that throws ends the operation.
 class BodySource {
  public:
   virtual ~BodySource() = default;

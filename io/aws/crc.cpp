@@ -84,8 +84,9 @@ bool has_carryless_multiply() {
 // that the method is one for every polynomial. Moving 64 bits of a reflected remainder past d bits multiplies them by
 // x^(d-1): the product of two reflected 64-bit numbers comes out one bit low.
 struct Fold {
-  // Over 512 bits for four lanes side by side, over 128 bits within a lane; first for the lower half of a lane.
-  std::uint64_t wide[2], narrow[2];
+  // Over 2048 bits for 16 lanes side by side, over 512 bits for four, over 128 bits within a lane; first for the lower
+  // half of a lane.
+  std::uint64_t widest[2], wide[2], narrow[2];
 };
 
 Fold make_fold(const Crc& crc) {
@@ -93,7 +94,9 @@ Fold make_fold(const Crc& crc) {
     // A 32-bit remainder stands in the upper half of the 64-bit operand.
     return power_of_x(crc, bits) << (64 - crc.bits);
   };
-  return {.wide = {constant(512 + 64 - 1), constant(512 - 1)}, .narrow = {constant(128 + 64 - 1), constant(128 - 1)}};
+  return {.widest = {constant(2048 + 64 - 1), constant(2048 - 1)},
+          .wide = {constant(512 + 64 - 1), constant(512 - 1)},
+          .narrow = {constant(128 + 64 - 1), constant(128 - 1)}};
 }
 
 const Fold& fold_of(const Crc& crc) {
@@ -106,6 +109,39 @@ __attribute__((target("pclmul,sse4.1"))) inline __m128i folded(__m128i lane, __m
       _mm_xor_si128(_mm_clmulepi64_si128(lane, constants, 0x00), _mm_clmulepi64_si128(lane, constants, 0x11)), next);
 }
 
+bool has_wide_carryless_multiply() {
+  static const bool has = __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("vpclmulqdq") != 0;
+  return has;
+}
+
+__attribute__((target("avx512f,vpclmulqdq"))) inline __m512i folded(__m512i lanes, __m512i constants, __m512i next) {
+  constexpr int kXorOfThree = 0x96;
+  return _mm512_ternarylogic_epi64(_mm512_clmulepi64_epi128(lanes, constants, 0x00),
+                                   _mm512_clmulepi64_epi128(lanes, constants, 0x11), next, kXorOfThree);
+}
+
+__attribute__((target("avx512f,vpclmulqdq"))) inline __m512i repeated(const std::uint64_t (&constants)[2]) {
+  const auto low = static_cast<long long>(constants[0]), high = static_cast<long long>(constants[1]);
+  return _mm512_set4_epi64(high, low, high, low);
+}
+
+// Folds all whole blocks of 256 bytes into the first four lanes; the first block's are in `lanes` already. At least
+// one.
+__attribute__((target("avx512f,vpclmulqdq"))) void fold_blocks(const Fold& fold, __m128i (&lanes)[4],
+                                                               std::span<const std::byte> blocks) {
+  __m512i quads[4];
+  quads[0] = _mm512_loadu_si512(lanes);
+  for (std::size_t i = 1; i < 4; ++i) quads[i] = _mm512_loadu_si512(blocks.data() + 64 * i);
+  const __m512i widest = repeated(fold.widest), wide = repeated(fold.wide);
+  for (std::size_t at = 256; at < blocks.size(); at += 256) {
+    for (std::size_t i = 0; i < 4; ++i) {
+      quads[i] = folded(quads[i], widest, _mm512_loadu_si512(blocks.data() + at + 64 * i));
+    }
+  }
+  for (std::size_t i = 1; i < 4; ++i) quads[0] = folded(quads[0], wide, quads[i]);
+  _mm512_storeu_si512(lanes, quads[0]);
+}
+
 __attribute__((target("pclmul,sse4.1"))) std::uint64_t extend_by_folding(const Crc& crc, std::uint64_t r,
                                                                          std::span<const std::byte> bytes) {
   const Fold& fold = fold_of(crc);
@@ -116,7 +152,13 @@ __attribute__((target("pclmul,sse4.1"))) std::uint64_t extend_by_folding(const C
   };
   __m128i lanes[4] = {_mm_xor_si128(lane_at(0), _mm_set_epi64x(0, static_cast<long long>(r))), lane_at(16), lane_at(32),
                       lane_at(48)};
-  at += 64, left -= 64;
+  if (has_wide_carryless_multiply()) {
+    const std::size_t blocks = left / 256 * 256;
+    fold_blocks(fold, lanes, {at, blocks});
+    at += blocks, left -= blocks;
+  } else {
+    at += 64, left -= 64;
+  }
   const __m128i wide = _mm_set_epi64x(static_cast<long long>(fold.wide[1]), static_cast<long long>(fold.wide[0]));
   for (; left >= 64; at += 64, left -= 64) {
     for (std::size_t i = 0; i < 4; ++i) lanes[i] = folded(lanes[i], wide, lane_at(16 * i));

@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <future>
 #include <map>
 #include <mutex>
@@ -25,6 +24,8 @@ using std::chrono::milliseconds;
 constexpr std::size_t kLongestBody = 64 << 20;
 constexpr long kReceiveBuffer = 256 << 10;  // large pieces: fewer calls of recv() and of receivers
 constexpr std::size_t kIdleHandles = 256;
+// Of a driver. Four decrypt and write several GB a second; two are there on every machine, so that all work alike.
+constexpr unsigned kFewestThreads = 2, kMostThreads = 4;
 
 struct FreeList {
   void operator()(curl_slist* list) const { curl_slist_free_all(list); }
@@ -40,6 +41,7 @@ struct Transfer {
   std::string thrown;  // by the receiver or the body
   bool begun = false, receiving = false, too_long = false;
 };
+using TransferPtr = std::shared_ptr<Transfer>;
 
 std::size_t on_header(char* data, std::size_t size, std::size_t count, void* user) {
   auto& transfer = *static_cast<Transfer*>(user);
@@ -52,7 +54,7 @@ std::size_t on_header(char* data, std::size_t size, std::size_t count, void* use
   return size * count;
 }
 
-void begin(Transfer& transfer) {
+void begin_answer(Transfer& transfer) {
   if (std::exchange(transfer.begun, true)) return;
   long status = 0;
   curl_easy_getinfo(transfer.handle, CURLINFO_RESPONSE_CODE, &status);
@@ -66,7 +68,7 @@ std::size_t on_body(char* data, std::size_t size, std::size_t count, void* user)
   auto& transfer = *static_cast<Transfer*>(user);
   const std::size_t bytes = size * count;
   try {
-    begin(transfer);
+    begin_answer(transfer);
     transfer.answer.received += bytes;
     if (transfer.receiving) {
       transfer.receiver->write(std::as_bytes(std::span(data, bytes)));
@@ -119,17 +121,23 @@ HttpFailure failure_of(CURLcode code) {
 
 }  // namespace
 
+// A thread and its transfers.
 class HttpDriver::Loop {
  public:
-  explicit Loop(Options options);
+  Loop(const Options& options, Loop* own);  // null: this is the driver's own
   ~Loop();
 
-  void stop();  // every `done` is called; before the destructor, while the driver can still be called
-  void start(std::unique_ptr<Transfer> transfer);
-  void post(std::function<void()> task, milliseconds delay);
-  void cancel_all();
+  // From any thread.
+  void stop();  // every transfer has ended; before the destructor, while the driver can still be called
+  void post(std::function<void()> task, milliseconds delay = milliseconds(0));
+  bool is_this_thread() const { return std::this_thread::get_id() == thread_.get_id(); }
 
-  std::thread::id thread_id() const { return thread_.get_id(); }
+  // On the driver's thread.
+  void start(TransferPtr transfer);
+  int load() const { return load_; }  // transfers that were started and are not done
+
+  // On this one.
+  void cancel_all();
 
  private:
   using Task = std::function<void()>;
@@ -140,27 +148,30 @@ class HttpDriver::Loop {
   void run();
   void run_tasks();
   void run_finished();
-  void finish(Transfer& transfer, CURLcode code);
+  void begin(TransferPtr transfer);
+  void finish(TransferPtr transfer, CURLcode code);
   CURL* take_handle();
   void set_up(Transfer& transfer);
   int wait_milliseconds() const;
 
-  Options options_;
+  const Options options_;
+  Loop& own_;
+  int load_ = 0;
   int epoll_ = -1, wake_ = -1;
   CURLM* multi_ = nullptr;
   std::mutex mutex_;  // guards `posted_`
   std::vector<std::pair<Clock::time_point, Task>> posted_;
-  std::atomic<bool> stopping_{false};
 
   // The rest belongs to the thread.
+  bool stopping_ = false;
   std::multimap<Clock::time_point, Task> waiting_;
-  std::unordered_map<CURL*, std::unique_ptr<Transfer>> transfers_;
+  std::unordered_map<CURL*, TransferPtr> transfers_;
   std::vector<CURL*> idle_;
   Clock::time_point curl_timer_ = Clock::time_point::max();
   std::thread thread_;
 };
 
-HttpDriver::Loop::Loop(Options options) : options_(std::move(options)) {
+HttpDriver::Loop::Loop(const Options& options, Loop* own) : options_(options), own_(own == nullptr ? *this : *own) {
   static const CURLcode ready = curl_global_init(CURL_GLOBAL_DEFAULT);
   epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
   wake_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -179,12 +190,12 @@ HttpDriver::Loop::Loop(Options options) : options_(std::move(options)) {
 }
 
 void HttpDriver::Loop::stop() {
-  stopping_ = true;
-  post([] {}, milliseconds(0));
+  post([this] { stopping_ = true; });
   thread_.join();
 }
 
 HttpDriver::Loop::~Loop() {
+  if (thread_.joinable()) stop();
   for (CURL* handle : idle_) curl_easy_cleanup(handle);
   curl_multi_cleanup(multi_);
   ::close(wake_);
@@ -232,8 +243,9 @@ int HttpDriver::Loop::wait_milliseconds() const {
 void HttpDriver::Loop::run() {
   epoll_event events[64];
   int running = 0;
-  while (!stopping_) {
+  for (;;) {
     run_tasks();
+    if (stopping_) break;
     const int count = ::epoll_wait(epoll_, events, 64, wait_milliseconds());
     for (int i = 0; i < count; ++i) {
       if (events[i].data.fd == wake_) {
@@ -291,36 +303,42 @@ void HttpDriver::Loop::run_finished() {
     if (message->msg != CURLMSG_DONE) continue;
     const auto found = transfers_.find(message->easy_handle);
     const CURLcode code = message->data.result;
-    const std::unique_ptr<Transfer> transfer = std::move(found->second);
+    TransferPtr transfer = std::move(found->second);
     transfers_.erase(found);
-    finish(*transfer, code);
+    finish(std::move(transfer), code);
   }
 }
 
-void HttpDriver::Loop::finish(Transfer& transfer, CURLcode code) {
-  HttpAnswer& answer = transfer.answer;
-  if (code == CURLE_OK && !transfer.begun) {  // no body came
+void HttpDriver::Loop::finish(TransferPtr transfer, CURLcode code) {
+  HttpAnswer& answer = transfer->answer;
+  if (code == CURLE_OK && !transfer->begun) {  // no body came
     try {
-      begin(transfer);
+      begin_answer(*transfer);
     } catch (const std::exception& error) {
-      transfer.thrown = error.what();
+      transfer->thrown = error.what();
     }
   }
   answer.failure = failure_of(code);
   if (code != CURLE_OK) answer.failure_text = curl_easy_strerror(code);
-  if (transfer.too_long) answer.failure_text = "an answer of more than 64 MiB";
-  if (!transfer.thrown.empty()) {
+  if (transfer->too_long) answer.failure_text = "an answer of more than 64 MiB";
+  if (!transfer->thrown.empty()) {
     answer.failure = HttpFailure::receiver;
-    answer.failure_text = transfer.thrown;
+    answer.failure_text = transfer->thrown;
   }
-  curl_multi_remove_handle(multi_, transfer.handle);
+  curl_multi_remove_handle(multi_, transfer->handle);
   if (idle_.size() < kIdleHandles) {
-    curl_easy_reset(transfer.handle);
-    idle_.push_back(transfer.handle);
+    curl_easy_reset(transfer->handle);
+    idle_.push_back(transfer->handle);
   } else {
-    curl_easy_cleanup(transfer.handle);
+    curl_easy_cleanup(transfer->handle);
   }
-  transfer.done(std::move(answer));
+  // Nothing of the transfer stays here: what it holds belongs to the driver's thread again.
+  auto done = [this, transfer = std::move(transfer)] {
+    --load_;
+    transfer->done(std::move(transfer->answer));
+  };
+  if (own_.is_this_thread()) return done();
+  own_.post(std::move(done));
 }
 
 void HttpDriver::Loop::cancel_all() {
@@ -328,7 +346,7 @@ void HttpDriver::Loop::cancel_all() {
   transfers_.clear();
   for (auto& [handle, transfer] : transfers) {
     transfer->thrown.clear();
-    finish(*transfer, CURLE_ABORTED_BY_CALLBACK);
+    finish(std::move(transfer), CURLE_ABORTED_BY_CALLBACK);
   }
 }
 
@@ -381,34 +399,59 @@ void HttpDriver::Loop::set_up(Transfer& transfer) {
   curl_easy_setopt(handle, CURLOPT_CUSTOMREQUEST, request.method.c_str());
 }
 
-void HttpDriver::Loop::start(std::unique_ptr<Transfer> transfer) {
-  transfer->handle = take_handle();
+void HttpDriver::Loop::start(TransferPtr transfer) {
+  ++load_;
+  if (is_this_thread()) return begin(std::move(transfer));
+  post([this, transfer = std::move(transfer)]() mutable { begin(std::move(transfer)); });
+}
+
+void HttpDriver::Loop::begin(TransferPtr transfer) {
+  CURL* const handle = transfer->handle = take_handle();
   set_up(*transfer);
-  CURL* const handle = transfer->handle;
   transfers_[handle] = std::move(transfer);
   curl_multi_add_handle(multi_, handle);
 }
 
-HttpDriver::HttpDriver(Options options) : loop_(std::make_unique<Loop>(std::move(options))) {}
-HttpDriver::~HttpDriver() { loop_->stop(); }
+HttpDriver::HttpDriver(Options options) : own_(std::make_unique<Loop>(options, nullptr)) {
+  const unsigned threads = std::clamp(std::thread::hardware_concurrency(), kFewestThreads, kMostThreads);
+  for (unsigned i = 1; i < threads; ++i) others_.push_back(std::make_unique<Loop>(options, own_.get()));
+}
 
-bool HttpDriver::on_driver_thread() const { return std::this_thread::get_id() == loop_->thread_id(); }
+HttpDriver::~HttpDriver() {
+  std::promise<std::vector<std::unique_ptr<Loop>>> taken;
+  own_->post([&] { taken.set_value(std::exchange(others_, {})); });  // from here on all is begun on the own one
+  const std::vector<std::unique_ptr<Loop>> others = taken.get_future().get();
+  for (const auto& other : others) other->stop();
+  own_->stop();
+}
+
+bool HttpDriver::on_driver_thread() const { return own_->is_this_thread(); }
+
+HttpDriver::Loop& HttpDriver::least_busy() {
+  Loop* least = own_.get();
+  for (const auto& other : others_) {
+    if (other->load() < least->load()) least = other.get();
+  }
+  return *least;
+}
 
 void HttpDriver::start(HttpRequest request, std::shared_ptr<HttpReceiver> receiver, HttpDone done) {
-  auto transfer = std::make_unique<Transfer>();
+  auto transfer = std::make_shared<Transfer>();
   transfer->request = std::move(request);
   transfer->receiver = std::move(receiver);
   transfer->done = std::move(done);
-  if (on_driver_thread()) return loop_->start(std::move(transfer));
-  loop_->post([loop = loop_.get(), held = std::make_shared<std::unique_ptr<Transfer>>(
-                                       std::move(transfer))] { loop->start(std::move(*held)); },
-              milliseconds(0));
+  auto task = [this, transfer = std::move(transfer)]() mutable { least_busy().start(std::move(transfer)); };
+  if (on_driver_thread()) return task();
+  own_->post(std::move(task));
 }
 
-void HttpDriver::post(std::function<void()> task, milliseconds delay) { loop_->post(std::move(task), delay); }
+void HttpDriver::post(std::function<void()> task, milliseconds delay) { own_->post(std::move(task), delay); }
 
 void HttpDriver::cancel_all() {
-  loop_->post([loop = loop_.get()] { loop->cancel_all(); }, milliseconds(0));
+  own_->post([this] {
+    own_->cancel_all();
+    for (const auto& other : others_) other->post([loop = other.get()] { loop->cancel_all(); });
+  });
 }
 
 HttpAnswer HttpDriver::fetch(HttpRequest request) {

@@ -1,4 +1,4 @@
-// HTTP transfers over libcurl's multi interface: one thread drives all of them by epoll, with connections kept alive
+// HTTP transfers over libcurl's multi interface: a few threads drive all of them by epoll, with connections kept alive
 // and HTTP/2 where the server offers it. Knows nothing of AWS: no retries, no signatures, no redirects.
 #pragma once
 
@@ -9,6 +9,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "io/aws/uri.h"
 
@@ -55,18 +56,20 @@ struct HttpAnswer {
 };
 using HttpDone = std::function<void(HttpAnswer)>;
 
+// Transfers are spread over the driver's own thread and a few others, so that receiving, decrypting and what receivers
+// do with the bytes take more than one core; what they end in all comes to the driver's own.
 class HttpDriver {
  public:
   struct Options {
     std::string ca_bundle;  // PEM file; empty: the system's
-    int connections = 64;   // kept open
+    int connections = 64;   // kept open at most, by each thread
   };
   explicit HttpDriver(Options options);
   ~HttpDriver();  // cancels what is under way; `done` of all of it is called first
   HttpDriver(const HttpDriver&) = delete;
   HttpDriver& operator=(const HttpDriver&) = delete;
 
-  // From any thread. `done` and the receiver are called on the driver's thread.
+  // From any thread. The receiver and the body are called on the transfer's thread; then `done`, on the driver's.
   void start(HttpRequest request, std::shared_ptr<HttpReceiver> receiver, HttpDone done);
   // Runs `task` on the driver's thread, after a while if asked to. Tasks that wait when the driver ends are run then.
   void post(std::function<void()> task, std::chrono::milliseconds delay = std::chrono::milliseconds(0));
@@ -78,7 +81,10 @@ class HttpDriver {
 
  private:
   class Loop;
-  std::unique_ptr<Loop> loop_;
+  Loop& least_busy();
+
+  std::unique_ptr<Loop> own_;
+  std::vector<std::unique_ptr<Loop>> others_;  // belong to the driver's thread
 };
 
 }  // namespace aid::io::aws

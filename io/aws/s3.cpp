@@ -331,6 +331,25 @@ void S3Client::abort_upload(const std::string& bucket, const std::string& key, c
       std::move(call), converted<std::monostate>(std::move(done), [](HttpAnswer&) { return std::monostate(); }));
 }
 
+void S3Client::list_uploads(const ListUploadsRequest& request, Done<std::vector<PendingUpload>> done) {
+  Call call = object_call("ListMultipartUploads", "GET", request.bucket, "");
+  call.what += request.prefix;
+  call.query = {{"uploads", ""}, {"encoding-type", "url"}, {"prefix", request.prefix}};
+  call.fault = faults_of([](const std::string& body) { parse_uploads(body); });
+  implementation_->caller.start(std::move(call),
+                                converted<std::vector<PendingUpload>>(
+                                    std::move(done), [](HttpAnswer& answer) { return parse_uploads(answer.body); }));
+}
+
+void S3Client::list_parts(const ListPartsRequest& request, Done<std::vector<UploadedPart>> done) {
+  Call call = object_call("ListParts", "GET", request.bucket, request.key);
+  call.query = {{"uploadId", request.upload_id}};
+  call.fault = faults_of([](const std::string& body) { parse_parts(body); });
+  implementation_->caller.start(std::move(call),
+                                converted<std::vector<UploadedPart>>(
+                                    std::move(done), [](HttpAnswer& answer) { return parse_parts(answer.body); }));
+}
+
 void S3Client::remove(const DeleteRequest& request, Done<std::vector<DeleteFailure>> done) {
   Call call = object_call("DeleteObjects", "POST", request.bucket, "");
   const std::string xml = delete_xml(request.keys);
@@ -371,6 +390,12 @@ PutResult S3Client::complete_upload(const CompleteUploadRequest& request) {
 }
 void S3Client::abort_upload(const std::string& bucket, const std::string& key, const std::string& upload_id) {
   wait_for<std::monostate>([&](auto done) { abort_upload(bucket, key, upload_id, done); });
+}
+std::vector<PendingUpload> S3Client::list_uploads(const ListUploadsRequest& request) {
+  return wait_for<std::vector<PendingUpload>>([&](auto done) { list_uploads(request, done); });
+}
+std::vector<UploadedPart> S3Client::list_parts(const ListPartsRequest& request) {
+  return wait_for<std::vector<UploadedPart>>([&](auto done) { list_parts(request, done); });
 }
 std::vector<DeleteFailure> S3Client::remove(const DeleteRequest& request) {
   return wait_for<std::vector<DeleteFailure>>([&](auto done) { remove(request, done); });

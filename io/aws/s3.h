@@ -1,6 +1,6 @@
 // Amazon S3 over its REST interface, and whatever speaks it. Each operation is there twice: blocking, which throws
-// CallError, and with a `done` that is called with its Outcome on the driver's thread. `done` and sinks must not block
-// for long (every transfer waits for them) and must not call blocking operations; they may start others.
+// CallError, and with a `done` that is called with its Outcome on the client's thread. `done` and sinks must not block
+// for long (other transfers wait for them) and must not call blocking operations; they may start others.
 #pragma once
 
 #include <cstddef>
@@ -52,7 +52,8 @@ struct ObjectInfo {
   bool etag_is_md5 = false;              // 32 hex digits, and no encryption that makes them something else
 };
 
-// Takes the bytes of an object, on the driver's thread. What it throws ends the operation.
+// Takes the bytes of an object, on a thread of the client's: those of one attempt all on the same, and all that before
+// the operation's `done`. What it throws ends the operation.
 class ObjectSink {
  public:
   virtual ~ObjectSink() = default;
@@ -114,6 +115,17 @@ struct CompleteUploadRequest {
   std::vector<UploadedPart> parts;  // by rising number
 };
 
+struct ListUploadsRequest {
+  std::string bucket, prefix;
+};
+// A multipart upload that was begun and not ended.
+struct PendingUpload {
+  std::string key, upload_id;
+};
+struct ListPartsRequest {
+  std::string bucket, key, upload_id;
+};
+
 struct DeleteRequest {
   std::string bucket;
   std::vector<std::string> keys;  // at most 1,000
@@ -144,7 +156,9 @@ class S3Client {
   UploadedPart upload_part(const UploadPartRequest& request);
   PutResult complete_upload(const CompleteUploadRequest& request);
   void abort_upload(const std::string& bucket, const std::string& key, const std::string& upload_id);
-  std::vector<DeleteFailure> remove(const DeleteRequest& request);  // what could not be deleted
+  std::vector<PendingUpload> list_uploads(const ListUploadsRequest& request);  // the first 1,000, by rising key
+  std::vector<UploadedPart> list_parts(const ListPartsRequest& request);       // the first 1,000, by rising number
+  std::vector<DeleteFailure> remove(const DeleteRequest& request);             // what could not be deleted
 
   void list(const ListRequest& request, Done<ListPage> done);
   void get(const GetRequest& request, Done<ObjectInfo> done);
@@ -156,6 +170,8 @@ class S3Client {
   void complete_upload(const CompleteUploadRequest& request, Done<PutResult> done);
   void abort_upload(const std::string& bucket, const std::string& key, const std::string& upload_id,
                     Done<std::monostate> done);
+  void list_uploads(const ListUploadsRequest& request, Done<std::vector<PendingUpload>> done);
+  void list_parts(const ListPartsRequest& request, Done<std::vector<UploadedPart>> done);
   void remove(const DeleteRequest& request, Done<std::vector<DeleteFailure>> done);
 
   // Ends every call under way with code "Cancelled", and all later ones.

@@ -41,6 +41,14 @@ std::uint64_t number(std::string_view text, const char* what) {
   return value;
 }
 
+// Some servers answer with raw keys although asked for encoded ones; they then do not name an encoding.
+std::string decoded(const pugi::xml_node& root, const char* key) {
+  if (root.child_value("EncodingType") != std::string_view("url")) return key;
+  auto text = percent_decode(key, Plus::space);
+  if (!text) throw Error("the answer's key '" + std::string(key) + "' is not URL-encoded");
+  return *std::move(text);
+}
+
 void append_escaped(std::string& out, std::string_view text) {
   for (const char c : text) {
     const auto byte = static_cast<unsigned char>(c);
@@ -61,20 +69,12 @@ void append_escaped(std::string& out, std::string_view text) {
 ListPage parse_list(std::string_view xml) {
   pugi::xml_document document;
   const pugi::xml_node root = open(document, xml, "ListBucketResult");
-  // Some servers answer with raw keys although asked for encoded ones; they then do not name an encoding.
-  const bool encoded = root.child_value("EncodingType") == std::string_view("url");
-  const auto decode = [&](const char* text) -> std::string {
-    if (!encoded) return text;
-    auto decoded = percent_decode(text, Plus::space);
-    if (!decoded) throw Error("the answer's key '" + std::string(text) + "' is not URL-encoded");
-    return *std::move(decoded);
-  };
   ListPage page;
   for (const pugi::xml_node entry : root.children("Contents")) {
     const pugi::xml_node key = entry.child("Key");
     if (!key || !entry.child("Size")) throw Error("the answer has an object without <Key> or <Size>");
     ListedObject object;
-    object.key = decode(key.child_value());
+    object.key = decoded(root, key.child_value());
     object.size = number(entry.child_value("Size"), "Size");
     object.etag = without_quotes(entry.child_value("ETag"));
     object.last_modified = parse_iso_time(entry.child_value("LastModified")).value_or(0);
@@ -82,7 +82,7 @@ ListPage parse_list(std::string_view xml) {
     page.objects.push_back(std::move(object));
   }
   for (const pugi::xml_node entry : root.children("CommonPrefixes")) {
-    page.common_prefixes.push_back(decode(entry.child_value("Prefix")));
+    page.common_prefixes.push_back(decoded(root, entry.child_value("Prefix")));
   }
   const std::string_view truncated = root.child_value("IsTruncated");
   if (truncated != "true" && truncated != "false") throw Error("the answer does not say <IsTruncated>");
@@ -98,6 +98,28 @@ std::string parse_upload_id(std::string_view xml) {
   std::string id = open(document, xml, "InitiateMultipartUploadResult").child_value("UploadId");
   if (id.empty()) throw Error("the answer has no <UploadId>");
   return id;
+}
+
+std::vector<PendingUpload> parse_uploads(std::string_view xml) {
+  pugi::xml_document document;
+  const pugi::xml_node root = open(document, xml, "ListMultipartUploadsResult");
+  std::vector<PendingUpload> uploads;
+  for (const pugi::xml_node entry : root.children("Upload")) {
+    uploads.push_back({.key = decoded(root, entry.child_value("Key")), .upload_id = entry.child_value("UploadId")});
+    if (uploads.back().upload_id.empty()) throw Error("the answer has an upload without <UploadId>");
+  }
+  return uploads;
+}
+
+std::vector<UploadedPart> parse_parts(std::string_view xml) {
+  pugi::xml_document document;
+  std::vector<UploadedPart> parts;
+  for (const pugi::xml_node entry : open(document, xml, "ListPartsResult").children("Part")) {
+    parts.push_back({.part = static_cast<int>(number(entry.child_value("PartNumber"), "PartNumber")),
+                     .etag = without_quotes(entry.child_value("ETag")),
+                     .crc64nvme = entry.child_value("ChecksumCRC64NVME")});
+  }
+  return parts;
 }
 
 PutResult parse_completed(std::string_view xml) {

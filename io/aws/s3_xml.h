@@ -11,6 +11,8 @@ namespace aid::io::aws {
 
 ListPage parse_list(std::string_view xml);
 std::string parse_upload_id(std::string_view xml);
+std::vector<PendingUpload> parse_uploads(std::string_view xml);
+std::vector<UploadedPart> parse_parts(std::string_view xml);
 PutResult parse_completed(std::string_view xml);  // S3 may answer 200 with an <Error> inside: thrown
 std::vector<DeleteFailure> parse_deleted(std::string_view xml);
 

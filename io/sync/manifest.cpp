@@ -39,15 +39,16 @@ std::string folder_line(const std::string& path, const SyncedFolder& folder) {
   return line_of({{"folder", path}, {"from", folder.from}, {"time", folder.time}, {"complete", folder.complete}});
 }
 
+Line of_partial(const std::string& path, const PartialTransfer& transfer) {
+  return {{"partial", path},       {"id", transfer.id},       {"etag", transfer.etag},
+          {"size", transfer.size}, {"mtime", transfer.mtime}, {"part_size", transfer.part_size}};
+}
+
 std::string part_line(const std::string& path, const PartialTransfer& transfer, int part, const std::string& etag) {
-  return line_of({{"partial", path},
-                  {"id", transfer.id},
-                  {"etag", transfer.etag},
-                  {"size", transfer.size},
-                  {"mtime", transfer.mtime},
-                  {"part_size", transfer.part_size},
-                  {"part", part},
-                  {"part_etag", etag}});
+  Line line = of_partial(path, transfer);
+  line["part"] = part;
+  line["part_etag"] = etag;
+  return line_of(line);
 }
 
 template <class Take>
@@ -56,6 +57,7 @@ void for_each_line(const Manifest& manifest, Take take) {
   for (const auto& [path, folder] : manifest.folders) take(folder_line(path, folder));
   for (const auto& [path, file] : manifest.files) take(file_line(path, file));
   for (const auto& [path, transfer] : manifest.partials) {
+    if (transfer.parts.empty()) take(line_of(of_partial(path, transfer)));
     for (const auto& [part, etag] : transfer.parts) take(part_line(path, transfer, part, etag));
   }
 }
@@ -68,6 +70,11 @@ bool is_same_transfer(const PartialTransfer& a, const PartialTransfer& b) {
 bool apply_file(Manifest& manifest, const std::string& path, const SyncedFile& file) {
   const bool had_partial = manifest.partials.erase(path) != 0;
   return !manifest.files.insert_or_assign(path, file).second || had_partial;
+}
+
+bool apply_begin(Manifest& manifest, const std::string& path, PartialTransfer transfer) {
+  transfer.parts.clear();
+  return !manifest.partials.insert_or_assign(path, std::move(transfer)).second;
 }
 
 bool apply_part(Manifest& manifest, const std::string& path, const PartialTransfer& transfer, int part,
@@ -110,6 +117,7 @@ bool apply_line(Manifest& manifest, const json& line) {
                                    .size = whole_number<std::uint64_t>(line, "size"),
                                    .mtime = whole_number<std::int64_t>(line, "mtime"),
                                    .part_size = whole_number<std::uint64_t>(line, "part_size")};
+    if (!line.contains("part")) return apply_begin(manifest, path, transfer);
     return apply_part(manifest, path, transfer, whole_number<int>(line, "part"), line.at("part_etag"));
   }
   const std::string path = line.at("path");
@@ -229,6 +237,11 @@ void ManifestWriter::forget_file(const std::string& path) {
   if (content_.files.erase(path) == 0) return;
   pending_ += line_of({{"path", path}, {"gone", true}});
   stale_ = true;
+}
+
+void ManifestWriter::begin_partial(const std::string& path, const PartialTransfer& transfer) {
+  stale_ = apply_begin(content_, path, transfer) || stale_;
+  pending_ += line_of(of_partial(path, transfer));
 }
 
 void ManifestWriter::add_part(const std::string& path, const PartialTransfer& transfer, int part,

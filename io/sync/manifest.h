@@ -7,6 +7,7 @@
 //   {"path":"train/cedula/1.txt","etag":"...","size":12,"mtime":1764000000123456789,"modified":1763999999000}
 //   {"path":"train/cedula/2.txt","gone":true}
 //   {"partial":"train/big.bin","id":"...","etag":"...","size":900,"mtime":0,"part_size":100,"part":3,"part_etag":"..."}
+//   {"partial":"train/bigger.bin","id":"","etag":"","size":900,"mtime":0,"part_size":100}
 #pragma once
 
 #include <cstdint>
@@ -29,9 +30,9 @@ struct SyncedFile {
   bool operator==(const SyncedFile&) const = default;
 };
 
-// A large object of which some parts came or went before the run ended.
+// A large object of which some parts came or went, or were to go, before the run ended.
 struct PartialTransfer {
-  std::string id;          // the name of the temporary file, or the id of the multipart upload
+  std::string id;          // the name of the temporary file, or the id of the multipart upload; empty: not known yet
   std::string etag;        // of the object that is fetched; empty for an upload
   std::uint64_t size = 0;  // of the whole
   std::int64_t mtime = 0;  // of the file that is uploaded; 0 for a download
@@ -83,6 +84,7 @@ class ManifestWriter {
 
   void set_file(const std::string& path, const SyncedFile& file);  // ends the partial transfer of that path
   void forget_file(const std::string& path);
+  void begin_partial(const std::string& path, const PartialTransfer& transfer);  // before its first part
   // Notes a part done; a transfer that differs in more than its parts from what is known begins anew.
   void add_part(const std::string& path, const PartialTransfer& transfer, int part, const std::string& etag);
   void forget_partial(const std::string& path);

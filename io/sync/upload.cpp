@@ -69,6 +69,8 @@ class Uploader final : private Session {
   void walk();
   void consider(const Source& source);
   void begin_transfer(const Source& source);
+  void end_upload(const std::string& path, std::function<void()> then);
+  void end_without_parts(const std::string& key, std::function<void()> then);
   void put(const Source& source);
   void create_parts(const Source& source);
   void send_parts(const std::shared_ptr<Parts>& parts);
@@ -81,6 +83,11 @@ class Uploader final : private Session {
   std::string key_of(const std::string& path) const { return upload_.prefix + path; }
   void forget_partial(const std::string& path) {
     if (manifest_) manifest_->forget_partial(path);
+  }
+  void abort_upload(
+      const std::string& key, const std::string& id, std::function<void()> then = [] {}) {
+    client_.abort_upload(upload_.bucket, key, id,
+                         on_end<std::monostate>([then = std::move(then)](Outcome<std::monostate>&) { then(); }));
   }
 
   const Upload& upload_;
@@ -173,6 +180,12 @@ void Uploader::walk() {
     throw Error("'" + upload_.source.string() + "' is empty: to remove all that is below s3://" + upload_.bucket + "/" +
                 upload_.prefix + " is refused; is it the right folder?");
   }
+  if (manifest_) {
+    for (const auto& [path, transfer] : manifest_->content().partials) {
+      if (sources_.contains(path) || !transfer.etag.empty()) continue;
+      ready_.push_back([this, path = path] { end_upload(path, [] {}); });
+    }
+  }
   for (const auto& [path, regular] : sources_) {
     if (!regular || !is_wanted(options_.filters, path)) continue;
     if (options_.interrupted && options_.interrupted()) return;
@@ -218,12 +231,56 @@ void Uploader::consider(const Source& source) {
 }
 
 void Uploader::begin_transfer(const Source& source) {
+  const bool in_parts = source.file.size > kInOnePiece;
   try {
-    if (source.file.size <= kInOnePiece) return put(source);
-    create_parts(source);
+    if (manifest_ && manifest_->content().partials.contains(source.path)) {
+      const PartialTransfer& old = manifest_->content().partials.at(source.path);
+      if (in_parts && old.etag.empty() && !old.id.empty() && old.size == source.file.size &&
+          old.mtime == source.file.mtime && old.part_size == aws::part_size_for(old.size)) {
+        return send_parts(std::make_shared<Parts>(Parts{.source = source, .transfer = old}));
+      }
+      return end_upload(source.path, [this, source] { begin_transfer(source); });
+    }
+    if (in_parts) return create_parts(source);
+    put(source);
   } catch (const Error& error) {
     problem(source.path, error.what());
   }
+}
+
+// Ends what an earlier run began to send and nobody goes on with: the bucket would keep its parts, unseen, for ever.
+void Uploader::end_upload(const std::string& path, std::function<void()> then) {
+  const PartialTransfer old = manifest_->content().partials.at(path);
+  auto ended = [this, path, then = std::move(then)] {
+    if (stopped_) return;  // the next run does it
+    manifest_->forget_partial(path);
+    then();
+  };
+  if (!old.etag.empty()) return ended();  // it was fetched
+  if (!old.id.empty()) return abort_upload(key_of(path), old.id, std::move(ended));
+  end_without_parts(key_of(path), std::move(ended));
+}
+
+// For a run that was cut off before it knew the id. Its upload has no part; one of somebody else's has, or gets one.
+void Uploader::end_without_parts(const std::string& key, std::function<void()> then) {
+  client_.list_uploads(
+      {.bucket = upload_.bucket, .prefix = key},
+      on_end<std::vector<aws::PendingUpload>>([this, key, then = std::move(then)](auto& uploads) {
+        const auto left = std::make_shared<int>(1);
+        const std::function<void()> ended = [left, then] {
+          if (--*left == 0) then();
+        };
+        for (const aws::PendingUpload& upload : uploads.ok() ? uploads.value() : std::vector<aws::PendingUpload>()) {
+          if (upload.key != key) continue;
+          ++*left;
+          client_.list_parts({.bucket = upload_.bucket, .key = key, .upload_id = upload.upload_id},
+                             on_end<std::vector<aws::UploadedPart>>([this, upload, ended](auto& parts) {
+                               if (!parts.ok() || !parts.value().empty()) return ended();
+                               abort_upload(upload.key, upload.upload_id, ended);
+                             }));
+        }
+        ended();
+      }));
 }
 
 void Uploader::put(const Source& source) {
@@ -241,22 +298,18 @@ void Uploader::create_parts(const Source& source) {
   parts->source = source;
   parts->transfer = {
       .size = source.file.size, .mtime = source.file.mtime, .part_size = aws::part_size_for(source.file.size)};
-  const Manifest& known = manifest_ ? manifest_->content() : known_;
-  if (const auto before = known.partials.find(source.path); before != known.partials.end() && manifest_) {
-    const PartialTransfer& old = before->second;
-    if (old.etag.empty() && old.size == source.file.size && old.mtime == source.file.mtime &&
-        old.part_size == parts->transfer.part_size) {
-      parts->transfer = old;
-      return send_parts(parts);
-    }
-    client_.abort_upload(upload_.bucket, key_of(source.path), old.id,
-                         on_end<std::monostate>([](Outcome<std::monostate>&) {}));
-    forget_partial(source.path);
-  }
+  // Known to the next run before S3 has anything that this one could leave behind.
+  const auto note = [this, parts] {
+    if (!manifest_) return;
+    manifest_->begin_partial(parts->source.path, parts->transfer);
+    manifest_->flush();
+  };
+  note();
   client_.create_upload({.bucket = upload_.bucket, .key = key_of(source.path)},
-                        on_end<std::string>([this, parts](Outcome<std::string>& outcome) {
+                        on_end<std::string>([this, parts, note](Outcome<std::string>& outcome) {
                           if (!outcome.ok()) return problem(parts->source.path, outcome.error());
                           parts->transfer.id = outcome.value();
+                          note();
                           send_parts(parts);
                         }));
 }
@@ -308,7 +361,9 @@ void Uploader::send_parts(const std::shared_ptr<Parts>& parts) {
 }
 
 void Uploader::part_ended(const std::shared_ptr<Parts>& parts) {
-  if (--parts->left == 0 && !parts->failed && !stopped_) complete(parts);
+  if (--parts->left > 0 || stopped_) return;
+  if (!parts->failed) return complete(parts);
+  if (!manifest_) abort_upload(key_of(parts->source.path), parts->transfer.id);  // no other run can go on with it
 }
 
 void Uploader::complete(const std::shared_ptr<Parts>& parts) {
@@ -318,7 +373,10 @@ void Uploader::complete(const std::shared_ptr<Parts>& parts) {
       {.bucket = upload_.bucket, .key = key_of(parts->source.path), .upload_id = parts->transfer.id, .parts = list},
       on_end<aws::PutResult>([this, parts](Outcome<aws::PutResult>& outcome) {
         if (!outcome.ok()) {
-          if (outcome.error().code() != "Cancelled") forget_partial(parts->source.path);
+          if (outcome.error().code() != "Cancelled") {
+            abort_upload(key_of(parts->source.path), parts->transfer.id);
+            forget_partial(parts->source.path);
+          }
           return problem(parts->source.path, outcome.error());
         }
         sent(parts->source, outcome.value().etag);

@@ -9,6 +9,8 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view xml = fuzz::text_of(data, size);
   fuzz::reads([&] { parse_list(xml); });
   fuzz::reads([&] { parse_upload_id(xml); });
+  fuzz::reads([&] { parse_uploads(xml); });
+  fuzz::reads([&] { parse_parts(xml); });
   fuzz::reads([&] { parse_completed(xml); });
   fuzz::reads([&] { parse_deleted(xml); });
   fuzz::reads([&] { parse_error(xml); });

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <future>
 #include <map>
 #include <random>
 #include <thread>
@@ -199,6 +200,7 @@ TEST_F(SyncProgram, KilledWhileItSendsItGoesOnToTheSameObjects) {
     }
     ASSERT_EQ(Child(command).wait(), 0) << "round " << round;
     ASSERT_TRUE(objects() == after) << "round " << round;
+    ASSERT_EQ(server_.uploads(), 0u) << "round " << round;
     before = after;
     if (!large) continue;
     fs::remove(folder_ / "large");
@@ -207,6 +209,34 @@ TEST_F(SyncProgram, KilledWhileItSendsItGoesOnToTheSameObjects) {
   }
   RecordProperty("killed", killed);
   EXPECT_GT(killed, 0);
+}
+
+// At the moments at which a multipart upload could be left behind for ever: S3 has begun it and the run does not know
+// its id yet; the run knows it and no part is done.
+TEST_F(SyncProgram, KilledBeforeTheFirstPartItLeavesNoUploadBehind) {
+  const std::string bytes = random_bytes((16 << 20) + 1'000);
+  io::test::put(folder_ / "large", bytes);
+  server_.put("b", "x", "");  // so that there is a bucket
+  const std::string command = AID_PROGRAM " sync " + quoted(folder_.path()) + " s3://b/ --quiet" + flags();
+  for (const std::string moment : {"uploads", "partNumber"}) {
+    SCOPED_TRACE(moment);
+    std::promise<void> reached;
+    server_.set_fault([&, first = true](const io::aws::test::ServerRequest& request) mutable -> S3Server::Fault {
+      if (!request.query.contains(moment)) return {};
+      if (std::exchange(first, false)) reached.set_value();
+      return {.status = -2};
+    });
+    const Child run(command);
+    reached.get_future().wait();
+    run.end_by(SIGKILL);
+    EXPECT_TRUE(WIFSIGNALED(run.wait()));
+    server_.set_fault(nullptr);
+    EXPECT_EQ(server_.uploads(), 1u);
+    ASSERT_EQ(Child(command).wait(), 0);
+    EXPECT_EQ(server_.uploads(), 0u);
+    EXPECT_TRUE(*server_.objects("b").at("large").bytes == bytes);
+    server_.remove("b", "large");
+  }
 }
 
 // Lists of objects, names, the manifest: all that grows with their number.

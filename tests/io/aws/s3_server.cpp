@@ -168,6 +168,9 @@ S3Server::S3Server(Options options) : options_(std::move(options)) {
         ::SSL_CTX_use_PrivateKey_file(tls_, options_.key.c_str(), SSL_FILETYPE_PEM) != 1) {
       throw std::runtime_error("the server's certificate cannot be read");
     }
+    // As S3 does: the server's order counts, so that all clients get the same cipher.
+    ::SSL_CTX_set_options(tls_, SSL_OP_CIPHER_SERVER_PREFERENCE);
+    ::SSL_CTX_set_ciphersuites(tls_, "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384");
   }
   listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   const int on = 1;
@@ -189,13 +192,11 @@ S3Server::S3Server(Options options) : options_(std::move(options)) {
 S3Server::~S3Server() {
   stopping_ = true;
   acceptor_.join();
-  std::vector<std::thread> threads;
   {
-    const std::lock_guard lock(threads_mutex_);
+    std::unique_lock lock(sockets_mutex_);
     for (const int socket : sockets_) ::shutdown(socket, SHUT_RDWR);
-    threads.swap(threads_);
+    ended_.wait(lock, [this] { return sockets_.empty(); });
   }
-  for (std::thread& thread : threads) thread.join();
   ::close(listener_);
   ::SSL_CTX_free(tls_);
 }
@@ -253,36 +254,44 @@ void S3Server::accept_all() {
     if (socket < 0) continue;
     const int on = 1;
     ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    const std::lock_guard lock(threads_mutex_);
-    sockets_.insert(socket);
-    threads_.emplace_back([this, socket] {
-      Connection connection{.socket = socket};
-      bool open = true;
-      if (tls_ != nullptr) {
-        connection.tls = ::SSL_new(tls_);
-        ::SSL_set_fd(connection.tls, socket);
-        open = ::SSL_accept(connection.tls) == 1;
-      }
-      if (open) serve(connection);
-      ::SSL_free(connection.tls);
-      const std::lock_guard end(threads_mutex_);
-      sockets_.erase(socket);
-      ::close(socket);
-    });
+    {
+      const std::lock_guard lock(sockets_mutex_);
+      sockets_.insert(socket);
+    }
+    std::thread([this, socket] { run(socket); }).detach();
   }
+}
+
+void S3Server::run(int socket) {
+  Connection connection{.socket = socket};
+  bool open = true;
+  if (tls_ != nullptr) {
+    connection.tls = ::SSL_new(tls_);
+    ::SSL_set_fd(connection.tls, socket);
+    open = ::SSL_accept(connection.tls) == 1;
+  }
+  if (open) serve(connection);
+  ::SSL_free(connection.tls);
+  const std::lock_guard lock(sockets_mutex_);  // until after the notice: then the server may be gone
+  sockets_.erase(socket);
+  ::close(socket);
+  ended_.notify_all();
 }
 
 void S3Server::serve(Connection& connection) {
   for (ServerRequest request; connection.next(request);) {
     Answer made;
-    bool half = false;
+    bool half = false, silent = false;
     {
       const std::lock_guard lock(mutex_);
       const Fault fault = fault_ ? fault_(request) : Fault{};
       half = fault.status == -1;
+      silent = fault.status == -2;
       made = fault.status > 0 ? error(fault.status, fault.code) : answer(request);
     }
-    if (!send(connection, request, made, half) || half) return;
+    while (silent && connection.more()) {
+    }
+    if (silent || !send(connection, request, made, half) || half) return;
   }
 }
 
@@ -292,6 +301,9 @@ S3Server::Answer S3Server::error(int status, const std::string& code) {
 
 S3Server::Answer S3Server::answer(const ServerRequest& request) {
   const bool read = request.method == "GET" || request.method == "HEAD";
+  if (request.method == "GET" && (request.query.contains("uploads") || request.query.contains("uploadId"))) {
+    return ++counts_["UPLOADS"], list_uploads(request);
+  }
   if (request.key.empty() && request.method == "GET") return ++counts_["LIST"], list(request);
   if (request.key.empty() && request.method == "HEAD") {
     ++counts_["HEAD"];
@@ -353,6 +365,27 @@ S3Server::Answer S3Server::list(const ServerRequest& request) {
   body += std::string("<IsTruncated>") + (truncated ? "true" : "false") + "</IsTruncated>";
   if (truncated) body += "<NextContinuationToken>" + xml_escaped(last) + "</NextContinuationToken>";
   return {.headers = "Content-Type: application/xml\r\n", .body = body + contents + prefixes + "</ListBucketResult>"};
+}
+
+// Those of a bucket, or the parts of one.
+S3Server::Answer S3Server::list_uploads(const ServerRequest& request) const {
+  std::string body;
+  if (request.query.contains("uploadId")) {
+    const auto upload = uploads_.find(value_of(request.query, "uploadId"));
+    if (upload == uploads_.end()) return error(404, "NoSuchUpload");
+    for (const auto& [part, bytes] : upload->second.parts) {
+      body += "<Part><PartNumber>" + std::to_string(part) + "</PartNumber><ETag>&quot;" + hex_of(md5_of(bytes)) +
+              "&quot;</ETag><Size>" + std::to_string(bytes.size()) + "</Size></Part>";
+    }
+    return {.body = "<ListPartsResult>" + body + "</ListPartsResult>"};
+  }
+  for (const auto& [id, upload] : uploads_) {
+    if (upload.bucket != request.bucket || !upload.key.starts_with(value_of(request.query, "prefix"))) continue;
+    body +=
+        "<Upload><Key>" + percent_encode(upload.key, Slash::kept) + "</Key><UploadId>" + id + "</UploadId></Upload>";
+  }
+  return {.body =
+              "<ListMultipartUploadsResult><EncodingType>url</EncodingType>" + body + "</ListMultipartUploadsResult>"};
 }
 
 S3Server::Answer S3Server::get(const ServerRequest& request) {

@@ -1,8 +1,9 @@
 // An S3 server in memory, on loopback: what `aid sync` and its peers need of it, quick enough not to be the limit of
-// what is measured against it. A thread for each connection. Signatures are not looked at.
+// what is measured against it. A thread for each connection that is open. Signatures are not looked at.
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -45,7 +46,7 @@ class S3Server {
     int port = 0;                  // 0: any that is free
   };
   // What to answer instead: a status with an error's code; 0: nothing instead; -1: the connection is closed half-way
-  // through the answer.
+  // through the answer; -2: what is asked for is done, and no answer comes.
   struct Fault {
     int status = 0;
     std::string code;
@@ -84,9 +85,11 @@ class S3Server {
   };
 
   void accept_all();
+  void run(int socket);
   void serve(Connection& connection);
   Answer answer(const ServerRequest& request);
   Answer list(const ServerRequest& request);
+  Answer list_uploads(const ServerRequest& request) const;
   Answer get(const ServerRequest& request);
   Answer change(const ServerRequest& request);
   static Answer error(int status, const std::string& code);
@@ -102,9 +105,9 @@ class S3Server {
   std::map<std::string, int> counts_;
   std::function<Fault(const ServerRequest&)> fault_;
   int next_upload_ = 0;
-  std::mutex threads_mutex_;
-  std::vector<std::thread> threads_;
-  std::set<int> sockets_;
+  std::mutex sockets_mutex_;
+  std::set<int> sockets_;  // each has a thread, which ends with it
+  std::condition_variable ended_;
   std::thread acceptor_;
 };
 

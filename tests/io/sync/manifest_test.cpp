@@ -34,6 +34,7 @@ TEST(Manifest, KeepsWhatItIsTold) {
     writer.forget_file("never there");
     writer.add_part("big", kTransfer, 2, "");
     writer.add_part("big", kTransfer, 5, "q");
+    writer.begin_partial("bigger", kTransfer);
     writer.set_folder("a", {.from = "s3://b/p/a/", .time = 7, .complete = true});
     writer.flush();
     expected = writer.content();
@@ -44,6 +45,7 @@ TEST(Manifest, KeepsWhatItIsTold) {
   EXPECT_EQ(read_text(file_of(folder.path())), to_text(expected));
   EXPECT_EQ(expected.files.size(), 2u);
   EXPECT_EQ(expected.partials.at("big").parts, (std::map<int, std::string>{{2, ""}, {5, "q"}}));
+  EXPECT_TRUE(expected.partials.at("bigger").parts.empty());
   ManifestWriter again(folder.path());
   EXPECT_EQ(again.content(), expected);
   EXPECT_EQ(*again.find("c"), kFile);
@@ -58,6 +60,11 @@ TEST(Manifest, APartialTransferEndsWithItsFileOrAnotherTransfer) {
   other.etag = "changed";
   writer.add_part("big", other, 2, "");
   EXPECT_EQ(writer.content().partials.at("big").parts.size(), 1u);
+  writer.flush();
+  EXPECT_EQ(read(folder.path()), writer.content());
+  writer.begin_partial("big", other);
+  EXPECT_TRUE(writer.content().partials.at("big").parts.empty());
+  writer.add_part("big", other, 3, "");
   writer.flush();
   EXPECT_EQ(read(folder.path()), writer.content());
   writer.set_file("big", kFile);

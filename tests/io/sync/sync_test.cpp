@@ -510,6 +510,73 @@ TEST_F(Sync, AnUploadInPartsGoesOnWhereItWas) {
   EXPECT_EQ(tree_of(server_), tree_of(folder_.path()));
 }
 
+// A run that was cut off before S3's answer with the id came.
+TEST_F(Sync, AnUploadWithoutPartsIsEndedByTheNextRunAndNoOtherIs) {
+  const std::string name = "large ñ&", key = "p/" + name;
+  put("x", "x");
+  aws::S3Client client(client_options());
+  const std::string theirs = client.create_upload({.bucket = "b", .key = key});  // of somebody who sends just now
+  client.upload_part({.bucket = "b", .key = key, .upload_id = theirs, .body = std::make_shared<aws::MemoryBody>("1")});
+  client.create_upload({.bucket = "b", .key = key + "2"});  // of another key
+  for (const bool there : {false, true}) {                  // in either case: the file is gone, or to be sent
+    SCOPED_TRACE(there);
+    if (there) io::test::put(folder_ / name, random_bytes((16 << 20) + 1, 9));
+    client.create_upload({.bucket = "b", .key = key});
+    {
+      ManifestWriter manifest(folder_.path());
+      manifest.begin_partial(name, {.size = 1, .part_size = 1});
+      manifest.finish();
+    }
+    const Report report = send();
+    EXPECT_EQ(report.transferred, there ? 1 : 0) << problems(report);
+    EXPECT_EQ(server_.uploads(), 2u);
+    EXPECT_TRUE(read_manifest(folder_.path())->partials.empty());
+  }
+  EXPECT_EQ(client.list_parts({.bucket = "b", .key = key, .upload_id = theirs}).size(), 1u);
+}
+
+TEST_F(Sync, AnUploadThatNobodyGoesOnWithIsEnded) {
+  const auto refuse = [](const std::string& name, const std::string& value) {
+    return [name, value](const ServerRequest& request) -> S3Server::Fault {
+      const auto found = request.query.find(name);
+      return request.method != "DELETE" && found != request.query.end() && (value.empty() || found->second == value)
+                 ? S3Server::Fault{.status = 403, .code = "AccessDenied"}
+                 : S3Server::Fault{};
+    };
+  };
+  const auto cut_off = [&](const std::string& bytes) {
+    io::test::put(folder_ / "large", bytes);
+    settle();
+    server_.set_fault(refuse("partNumber", "2"));
+    EXPECT_EQ(send().problems.size(), 1u);
+    EXPECT_EQ(server_.uploads(), 1u);
+    server_.set_fault(nullptr);
+  };
+  const std::string large = random_bytes((16 << 20) + 1, 9);
+  cut_off(large);
+  io::test::put(folder_ / "large", "small now");
+  EXPECT_EQ(send().transferred, 1);
+  EXPECT_EQ(server_.uploads(), 0u);
+  cut_off(large);
+  io::test::put(folder_ / "large", random_bytes((24 << 20) + 1, 10));
+  EXPECT_EQ(send().transferred, 1);
+  EXPECT_EQ(server_.uploads(), 0u);
+  cut_off(large);
+  fs::remove(folder_ / "large");
+  EXPECT_EQ(send().transferred, 0);
+  EXPECT_EQ(server_.uploads(), 0u);
+
+  // Where all parts went and S3 does not make an object of them.
+  io::test::put(folder_ / "large", large);
+  server_.set_fault([](const ServerRequest& request) -> S3Server::Fault {
+    return request.method == "POST" && request.query.contains("uploadId")
+               ? S3Server::Fault{.status = 400, .code = "InvalidPart"}
+               : S3Server::Fault{};
+  });
+  EXPECT_EQ(send().problems.size(), 1u);
+  EXPECT_EQ(server_.uploads(), 0u);
+}
+
 TEST_F(Sync, AFolderThatIsReadOnlyIsSentAllTheSame) {
   if (::geteuid() == 0) GTEST_SKIP() << "root may write everywhere";
   io::test::put(folder_ / "x", "1");
