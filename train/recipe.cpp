@@ -1,6 +1,7 @@
 #include "train/recipe.h"
 
 #include <array>
+#include <charconv>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
@@ -19,9 +20,13 @@ std::optional<typename Values::value_type> from_name(const Values& values, std::
   return std::nullopt;
 }
 
-void require(bool holds, const char* flag, double value, const char* expected) {
+// value: an integer or a double, told with the digits that a person would type.
+template <class T>
+void require(bool holds, const char* flag, T value, const char* expected) {
   if (holds) return;
-  throw std::invalid_argument(std::string(flag) + " is " + nlohmann::json(value).dump() + "; it takes " + expected);
+  char text[32];
+  char* const end = std::to_chars(text, text + sizeof text, value).ptr;
+  throw std::invalid_argument(std::string(flag) + " is " + std::string(text, end) + "; it takes " + expected);
 }
 
 }  // namespace
@@ -56,13 +61,12 @@ std::optional<BestMetric> best_metric_from_name(std::string_view name) { return 
 std::optional<Schedule::Shape> schedule_from_name(std::string_view name) { return from_name(kShapes, name); }
 
 void check(const Recipe& r) {
-  const auto count = [](int64_t n) { return static_cast<double>(n); };
-  require(r.epochs >= 1, "--epochs", count(r.epochs), "1 or more");
+  require(r.epochs >= 1, "--epochs", r.epochs, "1 or more");
   require(r.lr > 0 && std::isfinite(r.lr), "--lr", r.lr, "a number above 0");
-  require(r.batch_size >= 1, "--batch-size", count(r.batch_size), "1 or more");
-  require(r.gradient_accumulation >= 1, "--gradient-accumulation", count(r.gradient_accumulation), "1 or more");
-  require(r.token_budget >= 0, "--token-budget", count(r.token_budget), "0 (off) or more");
-  require(r.warmup_steps >= 0, "--warmup-steps", count(r.warmup_steps), "0 or more");
+  require(r.batch_size >= 1, "--batch-size", r.batch_size, "1 or more");
+  require(r.gradient_accumulation >= 1, "--gradient-accumulation", r.gradient_accumulation, "1 or more");
+  require(r.token_budget >= 0, "--token-budget", r.token_budget, "0 (off) or more");
+  require(r.warmup_steps >= 0, "--warmup-steps", r.warmup_steps, "0 or more");
   require(r.warmup_ratio >= 0 && r.warmup_ratio <= 1, "--warmup-ratio", r.warmup_ratio, "0 to 1");
   require(r.weight_decay >= 0 && std::isfinite(r.weight_decay), "--weight-decay", r.weight_decay, "0 or more");
   require(r.adam_beta1 >= 0 && r.adam_beta1 < 1, "--adam-beta1", r.adam_beta1, "0 or more, below 1");
@@ -71,10 +75,10 @@ void check(const Recipe& r) {
   require(r.max_grad_norm >= 0, "--max-grad-norm", r.max_grad_norm, "0 (off) or more");
   require(r.label_smoothing >= 0 && r.label_smoothing < 1, "--label-smoothing", r.label_smoothing,
           "0 or more, below 1");
-  require(r.early_stopping >= 0, "--early-stopping", count(r.early_stopping), "0 (off) or more");
-  require(r.early_stopping == 0 || r.best_metric != BestMetric::last, "--early-stopping", count(r.early_stopping),
+  require(r.early_stopping >= 0, "--early-stopping", r.early_stopping, "0 (off) or more");
+  require(r.early_stopping == 0 || r.best_metric != BestMetric::last, "--early-stopping", r.early_stopping,
           "0 with --metric-for-best-model last: nothing says what is better");
-  require(r.eval_every >= 0, "--eval-every", count(r.eval_every), "0 (every epoch) or more");
+  require(r.eval_every >= 0, "--eval-every", r.eval_every, "0 (every epoch) or more");
 }
 
 std::map<std::string, std::string> fields_of(const Recipe& r) {
@@ -109,6 +113,7 @@ std::vector<float> balanced_class_weights(std::span<const int32_t> labels, size_
   std::vector<int64_t> count(classes, 0);
   for (const int32_t label : labels) ++count[static_cast<size_t>(label)];
   std::vector<float> weights;
+  weights.reserve(classes);
   for (const int64_t n : count) {
     weights.push_back(n == 0 ? 0.0f
                              : static_cast<float>(static_cast<double>(labels.size()) /
