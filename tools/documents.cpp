@@ -3,7 +3,7 @@
 #include <chrono>
 
 #include "tools/commands.h"
-#include "train/interrupt.h"
+#include "train/console/interrupt.h"
 
 namespace aid::tools {
 

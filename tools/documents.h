@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "train/classifier.h"
-#include "train/progress.h"
+#include "train/console/progress.h"
+#include "train/model/classifier.h"
 
 namespace aid::tools {
 

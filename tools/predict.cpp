@@ -9,8 +9,8 @@
 #include "tools/commands.h"
 #include "tools/documents.h"
 #include "tools/options.h"
-#include "train/as_written.h"
-#include "train/metrics.h"
+#include "train/metrics/metrics.h"
+#include "train/model/as_written.h"
 
 namespace aid::tools {
 namespace {

@@ -13,7 +13,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
-#include "io/safetensors.h"
+#include "io/weights/safetensors.h"
 #include "tests/tools/workplace.h"
 
 namespace aid::tools::test {

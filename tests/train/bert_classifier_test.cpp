@@ -1,4 +1,4 @@
-#include "train/bert_classifier.h"
+#include "train/model/bert_classifier.h"
 
 #include <gtest/gtest.h>
 
@@ -6,9 +6,9 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "io/safetensors.h"
+#include "io/weights/safetensors.h"
 #include "tests/io/test_files.h"
-#include "train/hf_model.h"
+#include "train/model/hf_model.h"
 
 namespace aid::train {
 namespace {

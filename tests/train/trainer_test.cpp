@@ -1,4 +1,4 @@
-#include "train/trainer.h"
+#include "train/loop/trainer.h"
 
 #include <gtest/gtest.h>
 
@@ -9,7 +9,7 @@
 #include "io/error.h"
 #include "tests/io/test_files.h"
 #include "tests/train/tiny_training.h"
-#include "train/hf_model.h"
+#include "train/model/hf_model.h"
 
 namespace aid::train {
 namespace {
