@@ -2,6 +2,8 @@
 
 #include <link.h>
 #include <openssl/crypto.h>
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
 #include <utf8proc.h>
 #include <zip.h>
 
@@ -38,6 +40,14 @@ std::string version(int major, int minor, int patch) {
   return std::to_string(major) + "." + std::to_string(minor) + "." + std::to_string(patch);
 }
 
+// "10.42", of "10.42 2022-12-11".
+std::string pcre2_version() {
+  char text[64] = {};
+  pcre2_config(PCRE2_CONFIG_VERSION, text);
+  const std::string_view whole = text;
+  return std::string(whole.substr(0, whole.find(' ')));
+}
+
 }  // namespace
 
 std::string program_version() { return AID_VERSION; }
@@ -49,6 +59,7 @@ std::vector<Library> libraries() {
       {"OpenSSL", OpenSSL_version(OPENSSL_VERSION_STRING), file_of("libcrypto.so")},
       {"libzip", zip_libzip_version(), file_of("libzip.so")},
       {"utf8proc", utf8proc_version(), file_of("libutf8proc.so")},
+      {"PCRE2", pcre2_version(), file_of("libpcre2-8.so")},
       {"nlohmann/json", version(NLOHMANN_JSON_VERSION_MAJOR, NLOHMANN_JSON_VERSION_MINOR, NLOHMANN_JSON_VERSION_PATCH),
        ""},
   };
