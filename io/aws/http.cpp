@@ -412,7 +412,7 @@ void HttpDriver::Loop::begin(TransferPtr transfer) {
   curl_multi_add_handle(multi_, handle);
 }
 
-HttpDriver::HttpDriver(Options options) : own_(std::make_unique<Loop>(options, nullptr)) {
+HttpDriver::HttpDriver(const Options& options) : own_(std::make_unique<Loop>(options, nullptr)) {
   const unsigned threads = std::clamp(std::thread::hardware_concurrency(), kFewestThreads, kMostThreads);
   for (unsigned i = 1; i < threads; ++i) others_.push_back(std::make_unique<Loop>(options, own_.get()));
 }

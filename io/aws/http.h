@@ -64,7 +64,7 @@ class HttpDriver {
     std::string ca_bundle;  // PEM file; empty: the system's
     int connections = 64;   // kept open at most, by each thread
   };
-  explicit HttpDriver(Options options);
+  explicit HttpDriver(const Options& options);
   ~HttpDriver();  // cancels what is under way; `done` of all of it is called first
   HttpDriver(const HttpDriver&) = delete;
   HttpDriver& operator=(const HttpDriver&) = delete;
