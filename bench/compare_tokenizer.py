@@ -8,32 +8,23 @@ ratio is the median of the pairs' ratios, a pair being one pass of the peer besi
 """
 import argparse
 import array
-import json
 import pathlib
 import shutil
-import statistics
-import subprocess
 import sys
 import tempfile
-import time
 
 import nanotoken
 import tokenizers
-
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-PAIRS = 15
+from paired import Worker, compare, report, timed_ms
 
 
-class Ours:
+class Ours(Worker):
     def __init__(self, folder, vocab, files):
         shutil.copy(vocab, folder / "vocab.txt")
         (folder / "tokenizer_config.json").write_text('{"do_lower_case": true, "strip_accents": false}')
         (folder / "files").write_text("".join(f"{file}\n" for file in files))
         self.ids_file = folder / "ids"
-        self.process = subprocess.Popen([ROOT / "build/release/tokenizer_folder", folder, folder / "files", self.ids_file],
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        if self.process.stdout.readline().strip() != "ready":
-            sys.exit("compare_tokenizer.py: tokenizer_folder did not start")
+        super().__init__("tokenizer_folder", folder, folder / "files", self.ids_file)
 
     def ids(self):
         flat, rows, at = array.array("i", self.ids_file.read_bytes()), [], 0
@@ -41,24 +32,6 @@ class Ours:
             rows.append(flat[at + 1:at + 1 + flat[at]].tolist())
             at += 1 + 3 * flat[at]
         return rows
-
-    def ms(self, work):
-        self.process.stdin.write(work + "\n")
-        self.process.stdin.flush()
-        return float(self.process.stdout.readline())
-
-
-def timed_ms(work):
-    start = time.perf_counter()
-    work()
-    return 1000 * (time.perf_counter() - start)
-
-
-def compare(work, peer, bar, ours_ms, peer_ms, pairs=PAIRS):
-    ours_ms(), peer_ms()
-    times = [(ours_ms(), peer_ms()) for _ in range(pairs)]
-    return {"work": work, "peer": peer, "ratio": round(statistics.median(theirs / mine for mine, theirs in times), 3), "bar": bar,
-            "ours_ms": round(statistics.median(mine for mine, _ in times), 3), "peer_ms": round(statistics.median(theirs for _, theirs in times), 3)}
 
 
 def main():
@@ -93,13 +66,7 @@ def main():
     differing = [str(file) for file, a, b in zip(files, rows, expected) if a != b]
     print(f"{len(files)} files, {megabytes:.1f} MB; ids alone {megabytes / result[0]['ours_ms'] * 1000:.0f} MB/s; "
           f"{len(files) - len(differing)} of {len(files)} files have the ids of tokenizers", file=sys.stderr)
-    text = json.dumps(result, indent=1)
-    print(text)
-    if options.json:
-        options.json.write_text(text + "\n")
-    for name in differing[:10]:
-        print(f"differs: {name}", file=sys.stderr)
-    return 1 if differing else 0
+    return report(result, options.json, differing)
 
 
 sys.exit(main())

@@ -4,10 +4,10 @@
 #include <optional>
 #include <utility>
 
-#include "nn/classifier_head.h"
-#include "nn/embedding.h"
-#include "nn/encoder_layer.h"
 #include "nn/initialise.h"
+#include "nn/layers/classifier_head.h"
+#include "nn/layers/embedding.h"
+#include "nn/layers/encoder_layer.h"
 
 namespace aid::nn {
 namespace {

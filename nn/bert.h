@@ -11,7 +11,7 @@
 
 #include "kernels/core/stream.h"
 #include "nn/bert_config.h"
-#include "nn/dropout.h"
+#include "nn/layers/dropout.h"
 #include "nn/mode.h"
 #include "nn/parameter.h"
 #include "nn/token_batch.h"

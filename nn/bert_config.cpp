@@ -17,7 +17,7 @@ void check_config(const BertConfig& c) {
             "; expected every one above 0");
   AID_CHECK(c.hidden % c.heads == 0, "hidden size ", c.hidden, " is not a multiple of the ", c.heads, " heads");
   AID_CHECK(c.max_positions <= 65536, "max_positions ", c.max_positions, "; expected at most 65536");
-  // Dropout's sites: nn/dropout.h.
+  // Dropout's sites: nn/layers/dropout.h.
   AID_CHECK(c.heads <= 256 && c.layers <= 250, c.layers, " layers of ", c.heads,
             " heads; expected at most 250 of at most 256");
   const bool bert = c.architecture == BertConfig::Architecture::bert;

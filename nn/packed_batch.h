@@ -3,7 +3,7 @@
 
 #include "kernels/core/stream.h"
 #include "nn/bert_config.h"
-#include "nn/dropout.h"
+#include "nn/layers/dropout.h"
 #include "nn/token_batch.h"
 
 namespace aid::nn {

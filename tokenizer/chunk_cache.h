@@ -65,6 +65,18 @@ class ChunkCache {
       }
     }
   }
+  /// Calls use(id, offset) for each token of a slot, offsets counting from the chunk's start.
+  template <typename Use>
+  void for_each_token(const Slot& slot, Use&& use) const {
+    if (slot.count == kStored) {
+      const auto first = static_cast<size_t>(slot.ids[0]);
+      for (size_t i = first; i < first + static_cast<size_t>(slot.ids[1]); ++i) use(ids_[i], offsets_[i]);
+      return;
+    }
+    const uint32_t ends[kInlineTokens] = {1u + (slot.ends & 15u), 1u + (slot.ends >> 4),
+                                          uint32_t{slot.length} - slot.continuation_bytes};
+    for (uint32_t i = 0; i < slot.count; ++i) use(slot.ids[i], Offset{i == 0 ? 0 : ends[i - 1], ends[i]});
+  }
   const std::vector<int32_t>& ids() const { return ids_; }
   const std::vector<Offset>& offsets() const { return offsets_; }
 

@@ -6,12 +6,11 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <fstream>
-#include <iterator>
 #include <nlohmann/json.hpp>
 #include <unordered_map>
 
 #include "tokenizer/error.h"
+#include "tokenizer/read_file.h"
 #include "tokenizer/utf8.h"
 
 namespace aid::tokenizer {
@@ -26,13 +25,6 @@ constexpr const char* kSettings = "tokenizer_config.json";
 constexpr const char* kSpecialTokens = "special_tokens_map.json";
 constexpr const char* kAddedTokens = "added_tokens.json";
 constexpr int64_t kMostIds = int64_t{1} << 24;
-
-std::string read_file(const path& file) {
-  std::ifstream stream(file, std::ios::binary);
-  std::string bytes((std::istreambuf_iterator<char>(stream)), std::istreambuf_iterator<char>());
-  if (!stream) throw Error(file.string() + ": cannot be read (" + std::strerror(errno) + ")");
-  return bytes;
-}
 
 std::string quote(const std::string& text) { return '"' + text + '"'; }
 

@@ -7,6 +7,7 @@ Its Rust crates carry character tables of several Unicode versions, so no single
 them; asking the library itself is the only exact source.
 """
 import tokenizers
+from inc_tables import table
 from tokenizers import normalizers, pre_tokenizers
 
 CODE_POINTS = [c for c in range(0x110000) if not 0xD800 <= c < 0xE000]
@@ -69,16 +70,6 @@ def main():
         if not ranges or ranges[-1][1] != index:
             ranges.append((c, index))
     assert len(records) <= 256 and max(len(d) for _, d in decompositions) <= 4
-
-    def table(declaration, items):
-        print(f"{declaration} = {{")
-        line = "   "
-        for item in items:
-            if len(line) + len(item) > 118:
-                print(line)
-                line = "   "
-            line += f" {item},"
-        print(f"{line}\n}};\n")
 
     print(f"// Written by generate_unicode_tables.py from tokenizers {tokenizers.__version__}. Not to be edited.\n")
     table("constexpr Properties kRecords[]", ["{%s, %d, %d}" % r for r in records])

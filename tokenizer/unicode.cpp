@@ -4,13 +4,10 @@
 #include <iterator>
 #include <vector>
 
+#include "tokenizer/runs.h"
+
 namespace aid::tokenizer {
 namespace {
-
-struct Run {
-  char32_t first;
-  uint8_t record;
-};
 
 struct Decomposition {
   char32_t from;
@@ -19,21 +16,10 @@ struct Decomposition {
 
 #include "tokenizer/unicode_tables.inc"
 
-constexpr char32_t kCodePoints = 0x110000;
-
-std::vector<uint8_t> expand_runs() {
-  std::vector<uint8_t> record_of(kCodePoints);
-  for (size_t i = 0; i < std::size(kRuns); ++i) {
-    const char32_t end = i + 1 < std::size(kRuns) ? kRuns[i + 1].first : kCodePoints;
-    std::fill(record_of.begin() + kRuns[i].first, record_of.begin() + end, kRuns[i].record);
-  }
-  return record_of;
-}
-
 }  // namespace
 
 Unicode::Unicode() : records_(kRecords) {
-  static const std::vector<uint8_t> record_of = expand_runs();
+  static const std::vector<uint8_t> record_of = expand_runs(kRuns);
   record_of_ = record_of.data();
 }
 

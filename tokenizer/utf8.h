@@ -1,6 +1,10 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
+#include <string>
+#include <string_view>
+
 namespace aid::tokenizer {
 
 constexpr char32_t kReplacementCharacter = 0xFFFD;
@@ -45,6 +49,49 @@ inline uint32_t write_utf8(char32_t code_point, char* text) {
   }
   text[0] = static_cast<char>((0xF00 >> length & 0xFF) | code_point);
   return length;
+}
+
+/// Whether all of a text is valid.
+inline bool is_utf8(std::string_view text) {
+  for (const char *at = text.data(), *end = at + text.size(); at < end;) {
+    uint64_t eight = 0;
+    if (end - at >= 8) std::memcpy(&eight, at, 8);
+    if (end - at >= 8 && (eight & 0x8080808080808080) == 0) {  // ASCII
+      at += 8;
+      continue;
+    }
+    const auto [code_point, length] = decode_utf8(at, end);
+    // A replacement character that is there has three bytes; one that stands for something else may have as many.
+    if (code_point == kReplacementCharacter &&
+        text.substr(static_cast<size_t>(at - text.data()), 3) != "\xEF\xBF\xBD") {
+      return false;
+    }
+    at += length;
+  }
+  return true;
+}
+
+/// Code points of valid UTF-8.
+inline size_t count_code_points(std::string_view text) {
+  size_t count = 0;
+  for (const char byte : text) count += (static_cast<uint8_t>(byte) & 0xC0) != 0x80;
+  return count;
+}
+
+inline void append_utf8(std::string& text, char32_t code_point) {
+  char bytes[4];
+  text.append(bytes, write_utf8(code_point, bytes));
+}
+
+/// All code points of a text.
+inline std::u32string decode_utf8(std::string_view text) {
+  std::u32string code_points;
+  for (const char *at = text.data(), *end = at + text.size(); at < end;) {
+    const auto [code_point, length] = decode_utf8(at, end);
+    code_points += code_point;
+    at += length;
+  }
+  return code_points;
 }
 
 }  // namespace aid::tokenizer

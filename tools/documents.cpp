@@ -3,21 +3,24 @@
 #include <chrono>
 
 #include "tools/commands.h"
-#include "train/interrupt.h"
+#include "train/console/interrupt.h"
 
 namespace aid::tools {
 
 void FileNotes::add(const std::string& what, const std::filesystem::path& file) {
+  constexpr int64_t kNamed = 3;
   Files& files = notes_[what];
-  if (files.count++ == 0) files.first = file;
+  if (++files.count <= kNamed) files.first_few += (files.count == 1 ? "" : ", ") + file.string();
 }
 
-void FileNotes::tell(train::Progress& progress) const {
+std::vector<std::string> FileNotes::lines() const {
+  std::vector<std::string> lines;
   for (const auto& [what, files] : notes_) {
-    progress.note(files.count == 1
-                      ? files.first.string() + ": " + what
-                      : std::to_string(files.count) + " files (the first: " + files.first.string() + "): " + what);
+    lines.push_back(files.count == 1
+                        ? files.first_few + ": " + what
+                        : std::to_string(files.count) + " files (the first: " + files.first_few + "): " + what);
   }
+  return lines;
 }
 
 ClassifyResult classify_files(train::Classifier& classifier, std::span<const std::filesystem::path> files,
@@ -44,7 +47,7 @@ ClassifyResult classify_files(train::Classifier& classifier, std::span<const std
     return !result.interrupted;
   });
   progress.end();
-  notes.tell(progress);
+  for (const std::string& line : notes.lines()) progress.note(line);
   return result;
 }
 

@@ -8,21 +8,21 @@
 #include <string>
 #include <vector>
 
-#include "train/classifier.h"
-#include "train/progress.h"
+#include "train/console/progress.h"
+#include "train/model/classifier.h"
 
 namespace aid::tools {
 
-// Things to tell about many files: each is one line, with how many files it is about and the first of them.
+// Things to tell about many files: each is one line, with how many files it is about and the first few of them.
 class FileNotes {
  public:
   void add(const std::string& what, const std::filesystem::path& file);
-  void tell(train::Progress& progress) const;
+  std::vector<std::string> lines() const;
 
  private:
   struct Files {
     int64_t count = 0;
-    std::filesystem::path first;
+    std::string first_few;
   };
   std::map<std::string, Files> notes_;
 };

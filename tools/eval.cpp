@@ -9,8 +9,8 @@
 #include "tools/commands.h"
 #include "tools/documents.h"
 #include "tools/options.h"
-#include "train/metrics.h"
-#include "train/report_html.h"
+#include "train/metrics/metrics.h"
+#include "train/metrics/report_html.h"
 
 namespace aid::tools {
 namespace {

@@ -5,10 +5,10 @@
 #include "kernels/device/runtime.h"
 #include "tokenizer/tokenizer.h"
 #include "tools/commands.h"
-#include "train/classifier.h"
-#include "train/hf_model.h"
-#include "train/run_record.h"
-#include "train/versions.h"
+#include "train/model/classifier.h"
+#include "train/model/hf_model.h"
+#include "train/model/run_record.h"
+#include "train/model/versions.h"
 
 namespace aid::tools {
 namespace {
@@ -26,7 +26,8 @@ void print_program() {
   const Stream stream;
   const std::string why = cuda::unavailable();
   print("device", why.empty() ? "cuda: " + cuda::device_description() : "cpu (" + why + ")");
-  print("instruction set", std::string(name_of(stream.target())) + " (AID_ISA=avx2, avx512, avx512_bf16 or amx forces one)");
+  print("instruction set",
+        std::string(name_of(stream.target())) + " (AID_ISA=avx2, avx512, avx512_bf16 or amx forces one)");
   print("cores", std::to_string(available_cores()));
   print("precision", name_of(why.empty() ? DType::bf16 : train::compute_type(train::Precision::best, stream)));
   for (const train::Library& library : train::libraries()) {

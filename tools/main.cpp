@@ -10,7 +10,7 @@
 #include "io/error.h"
 #include "tokenizer/error.h"
 #include "tools/commands.h"
-#include "train/versions.h"
+#include "train/model/versions.h"
 
 namespace aid::tools {
 namespace {

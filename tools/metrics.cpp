@@ -6,7 +6,7 @@
 #include "io/results/results.h"
 #include "tools/commands.h"
 #include "tools/options.h"
-#include "train/report_html.h"
+#include "train/metrics/report_html.h"
 #include "train/workflow/workflow_metrics.h"
 
 namespace aid::tools {

@@ -3,7 +3,7 @@
 #include <cstdio>
 
 #include "kernels/device/runtime.h"
-#include "train/profile_report.h"
+#include "train/console/profile_report.h"
 
 namespace aid::tools {
 namespace {

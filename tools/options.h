@@ -7,8 +7,8 @@
 
 #include "kernels/core/profile.h"
 #include "kernels/core/stream.h"
-#include "train/classifier.h"
-#include "train/progress.h"
+#include "train/console/progress.h"
+#include "train/model/classifier.h"
 
 namespace aid::tools {
 

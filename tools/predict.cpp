@@ -9,8 +9,8 @@
 #include "tools/commands.h"
 #include "tools/documents.h"
 #include "tools/options.h"
-#include "train/as_written.h"
-#include "train/metrics.h"
+#include "train/metrics/metrics.h"
+#include "train/model/as_written.h"
 
 namespace aid::tools {
 namespace {
@@ -25,6 +25,8 @@ struct PredictOptions {
   std::string format = "jsonl";
 };
 
+constexpr const char* kLeftOut = ", left out; name it on the command line to have it read";
+
 bool is_text_file(const fs::directory_entry& entry) {
   std::string extension = entry.path().extension().string();
   std::transform(extension.begin(), extension.end(), extension.begin(),
@@ -32,18 +34,20 @@ bool is_text_file(const fs::directory_entry& entry) {
   return extension == ".txt";
 }
 
-// The .txt files below a folder, sorted by name; hidden ones and those inside hidden folders are not looked at.
-void add_folder(const fs::path& folder, std::vector<fs::path>& files, FileNotes& notes) {
+// The .txt files below a folder, sorted by name. All else is told: of what is hidden, .DS_Store and the like too, as
+// train and eval tell it, since it is not for us to know which names nobody means. A hidden folder counts as one.
+void add_folder(const fs::path& folder, std::vector<fs::path>& files, FileNotes& left_out) {
   std::vector<fs::path> found;
-  std::error_code error;
+  std::error_code error, unknown;
   for (fs::recursive_directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
     if (it->path().filename().native().starts_with('.')) {
+      left_out.add(std::string("hidden") + kLeftOut, it->path());
       it.disable_recursion_pending();
-    } else if (!it->is_directory()) {
+    } else if (!it->is_directory(unknown)) {
       if (is_text_file(*it)) {
         found.push_back(it->path());
       } else {
-        notes.add("not a .txt file, left out; name it on the command line to have it read", it->path());
+        left_out.add(std::string("not a .txt file") + kLeftOut, it->path());
       }
     }
   }
@@ -52,11 +56,11 @@ void add_folder(const fs::path& folder, std::vector<fs::path>& files, FileNotes&
   files.insert(files.end(), found.begin(), found.end());
 }
 
-std::vector<fs::path> files_of(const std::vector<std::string>& paths, FileNotes& notes) {
+std::vector<fs::path> files_of(const std::vector<std::string>& paths, FileNotes& left_out) {
   std::vector<fs::path> files;
   const auto add = [&](const std::string& path) {
     if (fs::is_directory(path)) {
-      add_folder(path, files, notes);
+      add_folder(path, files, left_out);
     } else {
       files.emplace_back(path);
     }
@@ -70,7 +74,6 @@ std::vector<fs::path> files_of(const std::vector<std::string>& paths, FileNotes&
       if (!line.empty()) add(line);
     }
   }
-  if (files.empty()) throw io::Error("no file to classify: the folders hold no .txt file");
   return files;
 }
 
@@ -126,7 +129,8 @@ int predict(const PredictOptions& options) {
   train::Progress progress(options.common.progress_style());
   FileNotes left_out;
   const std::vector<fs::path> files = files_of(options.paths, left_out);
-  left_out.tell(progress);
+  for (const std::string& line : left_out.lines()) progress.warn(line);
+  if (files.empty()) throw io::Error("no file to classify: the folders hold no .txt file");
   const auto classifier = train::open_classifier(options.model, open_options(options.common, options.reading));
   for (const std::string& note : classifier->notes()) progress.note(note);
   progress.note(classifier->kind() + " on " + describe(classifier->stream(), classifier->compute()));

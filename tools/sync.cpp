@@ -7,8 +7,8 @@
 #include "io/error.h"
 #include "io/sync/sync.h"
 #include "tools/commands.h"
-#include "train/interrupt.h"
-#include "train/progress.h"
+#include "train/console/interrupt.h"
+#include "train/console/progress.h"
 
 namespace aid::tools {
 namespace {

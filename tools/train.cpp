@@ -5,8 +5,8 @@
 #include "io/file.h"
 #include "tools/commands.h"
 #include "tools/options.h"
-#include "train/fine_tune.h"
-#include "train/interrupt.h"
+#include "train/console/interrupt.h"
+#include "train/loop/fine_tune.h"
 
 namespace aid::tools {
 namespace {

@@ -49,12 +49,14 @@ struct GeluErf {
 struct GeluTanh {
   __device__ static ValueAndSlope at(float x) {
     constexpr float kTwoSqrtTwoByPi = 1.59576912f, kCubic = 0.044715f;
-    const float square = x * x;
-    const float power = expf(-kTwoSqrtTwoByPi * x * (1.0f + kCubic * square));
+    constexpr float kFar = 64.0f;  // as above; NaN stays
+    const float above = x < -kFar ? -kFar : x, within = above > kFar ? kFar : above;
+    const float square = within * within;
+    const float power = expf(-kTwoSqrtTwoByPi * within * (1.0f + kCubic * square));
     const float gate = 1.0f / (1.0f + power);
     const float rest = fminf(power, 1e38f) * gate;
     const float slope_of_2u = kTwoSqrtTwoByPi * (1.0f + 3 * kCubic * square);
-    return {x * gate, gate + x * gate * rest * slope_of_2u};
+    return {above * gate, gate + within * gate * rest * slope_of_2u};
   }
 };
 

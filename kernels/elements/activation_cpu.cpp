@@ -31,11 +31,24 @@ struct Tanh {
     return {y, 1.0f - y * y};
   }
 };
+// x, but above -far; and within [-far, far]. Where a GELU's exponential has long become 0, so that infinity times 0 is
+// no NaN. NaN stays.
+struct Bounded {
+  Vec above, within;
+};
+[[gnu::always_inline]] inline Bounded bounded(Vec x, float far) {
+  Bounded b{x, x};
+  stdx::where(x < -far, b.above) = -far;
+  b.within = b.above;
+  stdx::where(x > far, b.within) = far;
+  return b;
+}
 struct GeluErf {
   [[gnu::always_inline]] static ValueAndSlope at(Vec x) {
+    const Bounded b = bounded(x, 64.0f);
     const Normal normal_at_x = normal(x);
     const Vec inverse_sqrt_two_pi = 0.398942280f;
-    return {x * normal_at_x.cdf, normal_at_x.cdf + x * (normal_at_x.bell * inverse_sqrt_two_pi)};
+    return {b.above * normal_at_x.cdf, normal_at_x.cdf + b.within * (normal_at_x.bell * inverse_sqrt_two_pi)};
   }
 };
 // The same for results that are rounded to bf16: no exponential, no division. With t = |x|,
@@ -72,12 +85,13 @@ struct GeluErfForBf16 {
 struct GeluTanh {
   [[gnu::always_inline]] static ValueAndSlope at(Vec x) {
     constexpr float kTwoSqrtTwoByPi = 1.59576912f, kCubic = 0.044715f;
-    const Vec square = x * x;
-    const Vec power = exp(-kTwoSqrtTwoByPi * x * (1.0f + kCubic * square));
+    const Bounded b = bounded(x, 64.0f);
+    const Vec square = b.within * b.within;
+    const Vec power = exp(-kTwoSqrtTwoByPi * b.within * (1.0f + kCubic * square));
     const Vec gate = 1.0f / (1.0f + power);
     const Vec rest = stdx::min(power, Vec(1e38f)) * gate;
     const Vec slope_of_2u = kTwoSqrtTwoByPi * (1.0f + 3 * kCubic * square);
-    return {x * gate, gate + x * gate * rest * slope_of_2u};
+    return {b.above * gate, gate + b.within * gate * rest * slope_of_2u};
   }
 };
 

@@ -39,6 +39,7 @@ struct Shape {
   bool bias, accumulates;
   std::array<uint32_t, 4> alignment;  // of a, b, d, bias
 
+  // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 takes a 0 of the compiler's for a pointer
   auto operator<=>(const Shape&) const = default;
 };
 
@@ -79,7 +80,7 @@ struct Plan {
       set(CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
       set(CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, static_cast<int32_t>(type_of(shape.out)));
       // The heuristic looks at the address's alignment only.
-      set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, reinterpret_cast<const void*>(uintptr_t{shape.alignment[3]}));
+      set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, uintptr_t{shape.alignment[3]});
     }
     choose_algorithm(context, shape);
   }

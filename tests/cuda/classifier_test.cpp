@@ -1,5 +1,5 @@
 // Documents through a model on the GPU: batches of one shape as graphs, the CPU's verdicts.
-#include "train/classifier.h"
+#include "train/model/classifier.h"
 
 #include <gtest/gtest.h>
 

@@ -1,6 +1,6 @@
 // The training loop on the software GPU, which can be steered: the same bits in every order, one wait a step, steps of
 // one shape as graphs, and nothing lost when a call fails.
-#include "train/trainer.h"
+#include "train/loop/trainer.h"
 
 #include <gtest/gtest.h>
 

@@ -1,7 +1,7 @@
 // The restricted pickle machine, alone and as a checkpoint of PyTorch.
-#include "io/pickle.h"
+#include "io/weights/pickle.h"
 
-#include "io/torch_pickle.h"
+#include "io/weights/torch_pickle.h"
 #include "tests/fuzz/fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

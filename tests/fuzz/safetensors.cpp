@@ -1,5 +1,5 @@
 // Safetensors: every byte of every tensor that is told of lies in the file.
-#include "io/safetensors.h"
+#include "io/weights/safetensors.h"
 
 #include "tests/fuzz/fuzz.h"
 

@@ -1,4 +1,4 @@
-#include "io/weights.h"
+#include "io/weights/weights.h"
 
 #include <bit>
 #include <cmath>

@@ -16,14 +16,6 @@ namespace {
 
 using Json = nlohmann::json;
 
-std::vector<Json> lines_of(const std::filesystem::path& file) {
-  std::ifstream stream(file);
-  std::vector<Json> lines;
-  for (std::string line; std::getline(stream, line);) lines.push_back(Json::parse(line));
-  EXPECT_FALSE(lines.empty()) << file;
-  return lines;
-}
-
 std::vector<Offset> offsets_of(const Json& pairs) {
   std::vector<Offset> offsets;
   for (const Json& pair : pairs) offsets.push_back({pair[0], pair[1]});

@@ -3,7 +3,9 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -35,6 +37,15 @@ inline std::string read_whole(const std::filesystem::path& file) {
   std::ifstream stream(file, std::ios::binary);
   EXPECT_TRUE(stream) << file;
   return {std::istreambuf_iterator<char>(stream), {}};
+}
+
+/// The values of a file of JSON lines.
+inline std::vector<nlohmann::json> lines_of(const std::filesystem::path& file) {
+  std::ifstream stream(file);
+  std::vector<nlohmann::json> lines;
+  for (std::string line; std::getline(stream, line);) lines.push_back(nlohmann::json::parse(line));
+  EXPECT_FALSE(lines.empty()) << file;
+  return lines;
 }
 
 inline std::filesystem::path golden(const std::string& file) {

@@ -148,11 +148,34 @@ TEST(Predict, StrayFilesAreNamedCountedAndOne) {
   EXPECT_TRUE(contains(run.err, "3 of 5 files could not be read"));
 }
 
+TEST(Predict, WhatIsLeftOutOfAFolderIsNamedAndCounted) {
+  const TemporaryFolder folder;
+  const fs::path d = folder / "d";
+  put(d / "a.txt", "la ley");
+  put(d / "image.png", "no text");
+  put(d / ".git/c.txt", "no");
+  for (const char* name : {".1.txt", ".DS_Store", "sub/.2.txt", "sub/.gitkeep"}) put(d / name, "no");
+  fs::create_symlink("loop.txt", d / "loop.txt");
+  const Outcome run = run_aid("predict " + quoted(kModel) + " " + quoted(d) + " --quiet");
+  EXPECT_EQ(run.status, 1) << "of the link that cannot be read";
+  EXPECT_EQ(lines(run.out).size(), 1u) << run.out;
+  EXPECT_TRUE(contains(run.err, d.string() + "/image.png: not a .txt file, left out")) << run.err;
+  EXPECT_TRUE(contains(run.err, "5 files (the first: " + d.string())) << run.err;
+  EXPECT_TRUE(contains(run.err, "): hidden, left out; name it on the command line")) << run.err;
+  EXPECT_TRUE(contains(run.err, "1 of 2 files could not be read")) << run.err;
+
+  const Outcome named = run_aid("predict " + quoted(kModel) + " " + quoted(d / ".1.txt") + " " + quoted(d / ".git"));
+  EXPECT_EQ(named.status, 0) << named.err;
+  EXPECT_EQ(lines(named.out).size(), 2u) << named.out;
+}
+
 TEST(Predict, NothingToClassifyIsTwo) {
   const TemporaryFolder folder;
+  put(folder / ".hidden.txt", "la ley");
   const Outcome run = run_aid("predict " + quoted(kModel) + " " + quoted(folder.path()));
   EXPECT_EQ(run.status, 2);
   EXPECT_TRUE(contains(run.err, "no file to classify"));
+  EXPECT_TRUE(contains(run.err, ".hidden.txt: hidden, left out"));
 }
 
 // What a document says never becomes a special token unless the user trusts it.

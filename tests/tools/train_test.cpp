@@ -13,7 +13,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
-#include "io/safetensors.h"
+#include "io/weights/safetensors.h"
 #include "tests/tools/workplace.h"
 
 namespace aid::tools::test {
@@ -227,7 +227,7 @@ TEST(TrainProgram, RefusesBadInputBeforeTraining) {
     expect_nothing_left(place);
     return run.err;
   };
-  EXPECT_TRUE(contains(error("--epochs 0"), "--epochs is 0.0; it takes 1 or more"));
+  EXPECT_TRUE(contains(error("--epochs 0"), "--epochs is 0; it takes 1 or more"));
   const auto error_with = [&](const std::string& old, const std::string& now) {
     std::string command = place.command();
     const Outcome run = run_aid(command.replace(command.find(old), old.size(), now));

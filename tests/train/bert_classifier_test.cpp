@@ -1,4 +1,4 @@
-#include "train/bert_classifier.h"
+#include "train/model/bert_classifier.h"
 
 #include <gtest/gtest.h>
 
@@ -6,9 +6,9 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "io/safetensors.h"
+#include "io/weights/safetensors.h"
 #include "tests/io/test_files.h"
-#include "train/hf_model.h"
+#include "train/model/hf_model.h"
 
 namespace aid::train {
 namespace {
@@ -56,18 +56,32 @@ class ModelCopy {
     tensors_[name] = {name, io::DType::f32, std::move(shape), bytes_[name]};
   }
   io::TensorView& at(const std::string& name) { return tensors_.at(name); }
-  // Every value, rounded to bf16.
-  void store_as_bf16() {
+  // Cuts off of every value the digits that `half`, f16 or bf16, does not have; it stays f32.
+  void cut_to(io::DType half) {
+    for (auto& [name, bytes] : bytes_) {
+      for (size_t i = 0; i < bytes.size(); i += 4) {
+        uint32_t bits;
+        std::memcpy(&bits, &bytes[i], 4);
+        bits &= half == io::DType::bf16 ? 0xffff0000u : has_f16_exponent(bits) ? 0xffffe000u : 0x80000000u;
+        std::memcpy(&bytes[i], &bits, 4);
+      }
+    }
+  }
+  // Of values that were cut to it.
+  void store_as(io::DType half) {
     for (auto& [name, tensor] : tensors_) {
-      std::vector<std::byte> halves(tensor.data.size() / 2);
-      for (size_t i = 0; i < halves.size() / 2; ++i) {
-        float value;
-        std::memcpy(&value, tensor.data.data() + 4 * i, 4);
-        const bf16 half(value);
-        std::memcpy(halves.data() + 2 * i, &half, 2);
+      std::vector<std::byte> halves;
+      for (size_t i = 0; i < tensor.data.size(); i += 4) {
+        uint32_t bits;
+        std::memcpy(&bits, &tensor.data[i], 4);
+        const uint32_t sign = bits >> 16 & 0x8000u;
+        const uint32_t as_f16 = has_f16_exponent(bits) ? sign | ((bits & 0x7fffffffu) - (112u << 23)) >> 13 : sign;
+        const auto code = static_cast<uint16_t>(half == io::DType::bf16 ? bits >> 16 : as_f16);
+        halves.resize(halves.size() + 2);
+        std::memcpy(&halves[halves.size() - 2], &code, 2);
       }
       bytes_[name] = halves;
-      tensor.dtype = io::DType::bf16;
+      tensor.dtype = half;
       tensor.data = bytes_[name];
     }
   }
@@ -97,6 +111,9 @@ class ModelCopy {
   }
 
  private:
+  // 2^-14 and more: what is less is none of f16's normal numbers.
+  static bool has_f16_exponent(uint32_t bits) { return (bits & 0x7fffffffu) >= 113u << 23; }
+
   TemporaryFolder folder_;
   fs::path model_;
   std::map<std::string, std::vector<std::byte>> bytes_;
@@ -200,11 +217,26 @@ TEST_P(GoldenModel, OtherNamesAreTheSameWeights) {
   expect_golden(*classifier, all, "head", 1e-5f);
 }
 
+// Bit for bit what an f32 file of the same values gives.
 TEST_P(GoldenModel, HalfPrecisionFilesAreRead) {
-  ModelCopy half(GetParam());
-  half.store_as_bf16();
-  half.write_weights();
-  expect_golden(*open_classifier(half.path(), options()), golden(GetParam()), "head", 0.02f);
+  const json all = golden(GetParam());
+  const auto texts = golden_texts(all);
+  for (const io::DType half : {io::DType::f16, io::DType::bf16}) {
+    SCOPED_TRACE(io::dtype_name(half));
+    ModelCopy model(GetParam());
+    model.cut_to(half);
+    model.write_weights();
+    const auto whole = open_classifier(model.path(), options()),
+               whole_bf16 = open_classifier(model.path(), options(Precision::bf16));
+    const auto expected = scores(*whole, texts), expected_bf16 = scores(*whole_bf16, texts);
+    model.store_as(half);
+    model.write_weights();
+    EXPECT_EQ(io::Weights::open(model.path()).tensors().front().dtype, half);
+    const auto read = open_classifier(model.path(), options());
+    EXPECT_EQ(scores(*read, texts), expected);
+    EXPECT_EQ(scores(*open_classifier(model.path(), options(Precision::bf16)), texts), expected_bf16);
+    expect_golden(*read, all, "head", half == io::DType::f16 ? 0.005f : 0.04f);
+  }
 }
 
 // In two files and an index, as large models are saved.

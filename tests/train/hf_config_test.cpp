@@ -1,4 +1,4 @@
-#include "train/hf_config.h"
+#include "train/model/hf_config.h"
 
 #include <gtest/gtest.h>
 

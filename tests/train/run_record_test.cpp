@@ -1,9 +1,9 @@
-#include "train/run_record.h"
+#include "train/model/run_record.h"
 
 #include <gtest/gtest.h>
 
 #include "tests/io/test_files.h"
-#include "train/progress.h"
+#include "train/console/progress.h"
 
 namespace aid::train {
 namespace {

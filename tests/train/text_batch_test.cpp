@@ -1,4 +1,4 @@
-#include "train/text_batch.h"
+#include "train/text/text_batch.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "train/text_encoder.h"
+#include "train/text/text_encoder.h"
 
 #include <gtest/gtest.h>
 

@@ -8,10 +8,10 @@
 #include <vector>
 
 #include "io/file.h"
-#include "io/safetensors.h"
+#include "io/weights/safetensors.h"
 #include "kernels/core/philox.h"
-#include "train/host_bytes.h"
-#include "train/trainer.h"
+#include "train/loop/trainer.h"
+#include "train/model/host_bytes.h"
 
 namespace aid::train::test {
 

@@ -1,4 +1,4 @@
-#include "train/trainer.h"
+#include "train/loop/trainer.h"
 
 #include <gtest/gtest.h>
 
@@ -9,7 +9,7 @@
 #include "io/error.h"
 #include "tests/io/test_files.h"
 #include "tests/train/tiny_training.h"
-#include "train/hf_model.h"
+#include "train/model/hf_model.h"
 
 namespace aid::train {
 namespace {
@@ -252,9 +252,10 @@ TEST(Trainer, RefusesARecipeThatMakesNoSense) {
     return std::string();
   };
   EXPECT_EQ(message({}), "");
-  EXPECT_EQ(message({.epochs = 0}), "--epochs is 0.0; it takes 1 or more");
-  EXPECT_EQ(message({.lr = -1}), "--lr is -1.0; it takes a number above 0");
-  EXPECT_EQ(message({.label_smoothing = 1}), "--label-smoothing is 1.0; it takes 0 or more, below 1");
+  EXPECT_EQ(message({.epochs = 0}), "--epochs is 0; it takes 1 or more");
+  EXPECT_EQ(message({.lr = -2e-5}), "--lr is -2e-05; it takes a number above 0");
+  EXPECT_EQ(message({.lr = -1}), "--lr is -1; it takes a number above 0");
+  EXPECT_EQ(message({.label_smoothing = 1}), "--label-smoothing is 1; it takes 0 or more, below 1");
   EXPECT_TRUE(contains(message({.best_metric = BestMetric::last, .early_stopping = 1}), "nothing says what is better"));
 }
 

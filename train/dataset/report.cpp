@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "train/text_width.h"
+#include "train/console/text_width.h"
 
 namespace aid::train::dataset {
 namespace {

@@ -33,6 +33,15 @@ void check_usable(const Version& version, std::vector<Finding>& found) {
   add(found, std::move(finding));
 }
 
+void check_left_out(const Version& version, std::vector<Finding>& found) {
+  Finding finding{.severity = Severity::warning, .kind = "left_out", .where = version.name};
+  for (const Split& split : version.splits)
+    for (const io::Skipped& skipped : split.skipped)
+      finding.items.push_back({skipped.path.lexically_relative(version.folder).string(), skipped.reason, {}});
+  finding.text = std::to_string(finding.items.size()) + " names that no model reads";
+  add(found, std::move(finding));
+}
+
 void check_labels(const Version& version, std::vector<Finding>& found) {
   const Split* train = main_split(version, Role::train);
   if (train == nullptr) return;
@@ -200,6 +209,7 @@ std::vector<Finding> verify(const std::vector<Version>& versions, const VerifyOp
   std::vector<Finding> found;
   for (const Version& version : versions) {
     check_usable(version, found);
+    check_left_out(version, found);
     check_synchronised(version, found);
     check_labels(version, found);
     check_truth(version, found);

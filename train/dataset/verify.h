@@ -13,6 +13,7 @@ enum class Severity : unsigned char { error, warning };
 
 // One kind of finding about one version, or about two:
 //   unusable               error    files that are empty, undecodable or cut short
+//   left_out               warning  names in the splits' folders that are no examples: hidden, of another extension
 //   synchronised           error    files that are not what `aid sync` brought: gone, of another size or MD5
 //                          warning  files that it did not bring; a run of it that did not end
 //   label_missing          error    typologies of an evaluation split that train lacks

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "train/text_width.h"
+#include "train/console/text_width.h"
 
 namespace aid::train::workflow {
 namespace {

@@ -60,13 +60,19 @@ void read_json(LabelMap& map, const std::string& text) {
     }
   }
   // After the aliases: labels in the lists may be spelt in any of the ways.
-  if (content.contains("ignore"))
-    for (const json& label : array_of(content["ignore"], name + ": \"ignore\""))
+  if (content.contains("ignore")) {
+    const std::string where = name + ": \"ignore\"";
+    for (const json& label : array_of(content["ignore"], where))
       map.ignored.insert(map.raw_label(text_of(label, name + ": a label of \"ignore\"")));
-  if (content.contains("unified"))
-    for (const auto& [unified, raws] : object_of(content["unified"], name + ": \"unified\"").items())
-      for (const json& raw : array_of(raws, name + ": \"unified\": " + unified))
+  }
+  if (content.contains("unified")) {
+    const std::string where = name + ": \"unified\"";
+    for (const auto& [unified, raws] : object_of(content["unified"], where).items()) {
+      const std::string where_in_it = where + ": " + unified;
+      for (const json& raw : array_of(raws, where_in_it))
         map.unify(map.raw_label(text_of(raw, name + ": a label of " + unified)), map.raw_label(unified));
+    }
+  }
 }
 
 void read_csv(LabelMap& map, const std::string& bytes) {

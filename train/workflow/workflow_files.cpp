@@ -4,7 +4,7 @@
 #include "io/csv.h"
 #include "io/error.h"
 #include "io/file.h"
-#include "train/versions.h"
+#include "train/model/versions.h"
 #include "train/workflow/heat_map.h"
 #include "train/workflow/workflow_metrics.h"
 

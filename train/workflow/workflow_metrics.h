@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "train/statistics.h"
+#include "train/metrics/statistics.h"
 #include "train/workflow/documents.h"
 #include "train/workflow/labels.h"
 #include "train/workflow/units.h"

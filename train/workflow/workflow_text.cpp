@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <cstdio>
 
-#include "train/text_width.h"
+#include "train/console/text_width.h"
 #include "train/workflow/workflow_metrics.h"
 
 namespace aid::train::workflow {

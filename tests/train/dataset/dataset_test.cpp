@@ -242,6 +242,19 @@ TEST(DataVerify, UnusableFilesAreNamedAndNoDuplicates) {
                    "ground_truth/muestras/ley/no.png|neither JPEG nor PNG"}));
 }
 
+TEST(DataVerify, WhatNoModelReadsIsNamed) {
+  const Made made;
+  put(made.v1 / "text_dataset/train/.DS_Store", "x");
+  put(made.v1 / "text_dataset/val/ley/notes.pdf", "x");
+  put(made.v1 / "ground_truth/muestras/ley/.1.txt", "x");
+  put(made.v1 / "ORIGIN.md", "x");  // in no split
+  const auto found = made.verify_of({made.v1});
+  EXPECT_EQ(summary(found), (Lines{"warning left_out: text_dataset/train/.DS_Store|hidden "
+                                   "text_dataset/val/ley/notes.pdf|not a .txt file "
+                                   "ground_truth/muestras/ley/.1.txt|hidden"}));
+  EXPECT_EQ(found.at(0).text, "3 names that no model reads");
+}
+
 TEST(DataVerify, TypologiesAndTheirShares) {
   const Made made;
   put(made.v1 / "text_dataset/val/contrato/1.txt", prose(801));

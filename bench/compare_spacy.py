@@ -1,0 +1,60 @@
+#!/usr/bin/env python3
+"""Times the tokenizer of a spaCy pipeline against spaCy's in one run, in turns, and checks that every document gets the same tokens and ids.
+
+    ./dev compare spacy PIPELINE TEXTS [--json FILE]
+
+PIPELINE is a folder that spacy.load() takes, TEXTS a folder of .txt files. Prints {work, peer, ratio, bar, ours_ms, peer_ms} for each work:
+ratio is the median of the pairs' ratios, a pair being one pass of the peer beside one of ours; above 1, ours is faster.
+"""
+import argparse
+import pathlib
+import sys
+import tempfile
+
+import numpy
+import spacy
+from paired import Worker, compare, report, timed_ms
+
+ATTRIBUTES = ["ORTH", "NORM", "LOWER", "PREFIX", "SUFFIX", "SHAPE", "SPACY", "IS_SPACE"]
+
+
+def documents(file):
+    """The ids that spacy_folder wrote, one array a text."""
+    flat, at = numpy.fromfile(file, dtype="<u8"), 0
+    while at < len(flat):
+        count = int(flat[at]) * len(ATTRIBUTES)
+        yield flat[at + 1:at + 1 + count].reshape(-1, len(ATTRIBUTES))
+        at += 1 + count
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("pipeline", type=pathlib.Path)
+    parser.add_argument("texts", type=pathlib.Path)
+    parser.add_argument("--json", type=pathlib.Path)
+    options = parser.parse_args()
+    files = sorted(options.texts.rglob("*.txt"))
+    texts = [file.read_bytes().decode("utf-8", errors="replace") for file in files]
+    theirs = spacy.load(options.pipeline).tokenizer
+
+    def tokenize(tokenizer):
+        return timed_ms(lambda: [len(doc) for doc in tokenizer.pipe(texts)])
+
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        (folder / "files").write_text("".join(f"{file}\n" for file in files))
+        ours = Worker("spacy_folder", options.pipeline, folder / "files", folder / "ids")
+        expected = [doc.to_array(ATTRIBUTES) for doc in theirs.pipe(texts)]
+        differing = [str(file) for file, a, b in zip(files, documents(folder / "ids"), expected) if not numpy.array_equal(a, b)]
+        result = [
+            compare("tokenize, 1 thread", "spaCy tokenizer.pipe", 5.0, lambda: ours.ms("tokens"), lambda: tokenize(theirs)),
+            compare("tokenize, 1 thread, nothing cached", "spaCy tokenizer.pipe", 5.0, lambda: ours.ms("cold"),
+                    lambda: tokenize(spacy.load(options.pipeline).tokenizer), pairs=3),
+        ]
+    tokens = sum(map(len, expected))
+    print(f"{len(files)} files, {tokens} tokens; {tokens / result[0]['ours_ms'] / 1000:.1f} million tokens/s; "
+          f"{len(files) - len(differing)} of {len(files)} files have the tokens and ids of spaCy", file=sys.stderr)
+    return report(result, options.json, differing)
+
+
+sys.exit(main())
