@@ -40,8 +40,9 @@ std::string folder_line(const std::string& path, const SyncedFolder& folder) {
 }
 
 Line of_partial(const std::string& path, const PartialTransfer& transfer) {
-  return {{"partial", path},       {"id", transfer.id},       {"etag", transfer.etag},
-          {"size", transfer.size}, {"mtime", transfer.mtime}, {"part_size", transfer.part_size}};
+  return {
+      {"partial", path},       {"id", transfer.id},     {"bucket", transfer.bucket}, {"key", transfer.key},
+      {"etag", transfer.etag}, {"size", transfer.size}, {"mtime", transfer.mtime},   {"part_size", transfer.part_size}};
 }
 
 std::string part_line(const std::string& path, const PartialTransfer& transfer, int part, const std::string& etag) {
@@ -63,7 +64,8 @@ void for_each_line(const Manifest& manifest, Take take) {
 }
 
 bool is_same_transfer(const PartialTransfer& a, const PartialTransfer& b) {
-  return a.id == b.id && a.etag == b.etag && a.size == b.size && a.mtime == b.mtime && a.part_size == b.part_size;
+  return a.id == b.id && a.bucket == b.bucket && a.key == b.key && a.etag == b.etag && a.size == b.size &&
+         a.mtime == b.mtime && a.part_size == b.part_size;
 }
 
 // Each returns whether it replaces something that an earlier line said.
@@ -113,6 +115,8 @@ bool apply_line(Manifest& manifest, const json& line) {
     const std::string path = *partial;
     if (gone) return manifest.partials.erase(path), true;
     const PartialTransfer transfer{.id = line.at("id"),
+                                   .bucket = line.value("bucket", ""),  // an older aid does not say
+                                   .key = line.value("key", ""),
                                    .etag = line.at("etag"),
                                    .size = whole_number<std::uint64_t>(line, "size"),
                                    .mtime = whole_number<std::int64_t>(line, "mtime"),

@@ -6,8 +6,8 @@
 //   {"folder":"train","from":"s3://bucket/data_v2/train/","time":1764000000,"complete":true}
 //   {"path":"train/cedula/1.txt","etag":"...","size":12,"mtime":1764000000123456789,"modified":1763999999000}
 //   {"path":"train/cedula/2.txt","gone":true}
-//   {"partial":"train/big.bin","id":"...","etag":"...","size":900,"mtime":0,"part_size":100,"part":3,"part_etag":"..."}
-//   {"partial":"train/bigger.bin","id":"","etag":"","size":900,"mtime":0,"part_size":100}
+//   {"partial":"a","id":"...","bucket":"","key":"","etag":"...","size":900,"mtime":0,"part_size":99,"part":3,"part_etag":""}
+//   {"partial":"b","id":"","bucket":"bucket","key":"data_v2/b","etag":"","size":900,"mtime":0,"part_size":100}
 #pragma once
 
 #include <cstdint>
@@ -32,10 +32,11 @@ struct SyncedFile {
 
 // A large object of which some parts came or went, or were to go, before the run ended.
 struct PartialTransfer {
-  std::string id;          // the name of the temporary file, or the id of the multipart upload; empty: not known yet
-  std::string etag;        // of the object that is fetched; empty for an upload
-  std::uint64_t size = 0;  // of the whole
-  std::int64_t mtime = 0;  // of the file that is uploaded; 0 for a download
+  std::string id;           // the name of the temporary file, or the id of the multipart upload; empty: not known yet
+  std::string bucket, key;  // where an upload goes; empty for a download
+  std::string etag;         // of the object that is fetched; empty for an upload
+  std::uint64_t size = 0;   // of the whole
+  std::int64_t mtime = 0;   // of the file that is uploaded; 0 for a download
   std::uint64_t part_size = 0;
   std::map<int, std::string> parts;  // those done, from 1; with their etags for an upload
 

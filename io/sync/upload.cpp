@@ -70,7 +70,7 @@ class Uploader final : private Session {
   void consider(const Source& source);
   void begin_transfer(const Source& source);
   void end_upload(const std::string& path, std::function<void()> then);
-  void end_without_parts(const std::string& key, std::function<void()> then);
+  void end_without_parts(const PartialTransfer& old, std::function<void()> then);
   void put(const Source& source);
   void create_parts(const Source& source);
   void send_parts(const std::shared_ptr<Parts>& parts);
@@ -85,8 +85,8 @@ class Uploader final : private Session {
     if (manifest_) manifest_->forget_partial(path);
   }
   void abort_upload(
-      const std::string& key, const std::string& id, std::function<void()> then = [] {}) {
-    client_.abort_upload(upload_.bucket, key, id,
+      const PartialTransfer& transfer, std::function<void()> then = [] {}) {
+    client_.abort_upload(transfer.bucket, transfer.key, transfer.id,
                          on_end<std::monostate>([then = std::move(then)](Outcome<std::monostate>&) { then(); }));
   }
 
@@ -182,7 +182,7 @@ void Uploader::walk() {
   }
   if (manifest_) {
     for (const auto& [path, transfer] : manifest_->content().partials) {
-      if (sources_.contains(path) || !transfer.etag.empty()) continue;
+      if (sources_.contains(path) || transfer.bucket.empty()) continue;
       ready_.push_back([this, path = path] { end_upload(path, [] {}); });
     }
   }
@@ -213,9 +213,12 @@ void Uploader::consider(const Source& source) {
       const Descriptor descriptor(file);
       if (descriptor && compare_content(descriptor.get(), source.file.size, object->second.etag) == Content::same) {
         ++report_.adopted;
-        if (manifest_) {
-          manifest_->set_file(source.path, entry_of(source, object->second.etag));
-        }
+        if (!manifest_) return;
+        const auto adopt = [this, source, etag = object->second.etag] {
+          manifest_->set_file(source.path, entry_of(source, etag));
+        };
+        if (!manifest_->content().partials.contains(source.path)) return adopt();
+        ready_.push_back([this, source, adopt] { end_upload(source.path, adopt); });
         return;
       }
       break;
@@ -235,8 +238,9 @@ void Uploader::begin_transfer(const Source& source) {
   try {
     if (manifest_ && manifest_->content().partials.contains(source.path)) {
       const PartialTransfer& old = manifest_->content().partials.at(source.path);
-      if (in_parts && old.etag.empty() && !old.id.empty() && old.size == source.file.size &&
-          old.mtime == source.file.mtime && old.part_size == aws::part_size_for(old.size)) {
+      if (in_parts && old.bucket == upload_.bucket && old.key == key_of(source.path) && !old.id.empty() &&
+          old.size == source.file.size && old.mtime == source.file.mtime &&
+          old.part_size == aws::part_size_for(old.size)) {
         return send_parts(std::make_shared<Parts>(Parts{.source = source, .transfer = old}));
       }
       return end_upload(source.path, [this, source] { begin_transfer(source); });
@@ -248,7 +252,8 @@ void Uploader::begin_transfer(const Source& source) {
   }
 }
 
-// Ends what an earlier run began to send and nobody goes on with: the bucket would keep its parts, unseen, for ever.
+// Ends what an earlier run began to send, here or elsewhere, and nobody goes on with: the bucket would keep its parts,
+// unseen, for ever.
 void Uploader::end_upload(const std::string& path, std::function<void()> then) {
   const PartialTransfer old = manifest_->content().partials.at(path);
   auto ended = [this, path, then = std::move(then)] {
@@ -256,27 +261,29 @@ void Uploader::end_upload(const std::string& path, std::function<void()> then) {
     manifest_->forget_partial(path);
     then();
   };
-  if (!old.etag.empty()) return ended();  // it was fetched
-  if (!old.id.empty()) return abort_upload(key_of(path), old.id, std::move(ended));
-  end_without_parts(key_of(path), std::move(ended));
+  if (old.bucket.empty()) return ended();  // it was fetched
+  if (old.id.empty()) return end_without_parts(old, std::move(ended));
+  abort_upload(old, std::move(ended));
 }
 
 // For a run that was cut off before it knew the id. Its upload has no part; one of somebody else's has, or gets one.
-void Uploader::end_without_parts(const std::string& key, std::function<void()> then) {
+void Uploader::end_without_parts(const PartialTransfer& old, std::function<void()> then) {
   client_.list_uploads(
-      {.bucket = upload_.bucket, .prefix = key},
-      on_end<std::vector<aws::PendingUpload>>([this, key, then = std::move(then)](auto& uploads) {
+      {.bucket = old.bucket, .prefix = old.key},
+      on_end<std::vector<aws::PendingUpload>>([this, old, then = std::move(then)](auto& uploads) {
         const auto left = std::make_shared<int>(1);
         const std::function<void()> ended = [left, then] {
           if (--*left == 0) then();
         };
         for (const aws::PendingUpload& upload : uploads.ok() ? uploads.value() : std::vector<aws::PendingUpload>()) {
-          if (upload.key != key) continue;
+          if (upload.key != old.key) continue;
           ++*left;
-          client_.list_parts({.bucket = upload_.bucket, .key = key, .upload_id = upload.upload_id},
-                             on_end<std::vector<aws::UploadedPart>>([this, upload, ended](auto& parts) {
+          PartialTransfer found = old;
+          found.id = upload.upload_id;
+          client_.list_parts({.bucket = found.bucket, .key = found.key, .upload_id = found.id},
+                             on_end<std::vector<aws::UploadedPart>>([this, found, ended](auto& parts) {
                                if (!parts.ok() || !parts.value().empty()) return ended();
-                               abort_upload(upload.key, upload.upload_id, ended);
+                               abort_upload(found, ended);
                              }));
         }
         ended();
@@ -296,8 +303,11 @@ void Uploader::put(const Source& source) {
 void Uploader::create_parts(const Source& source) {
   const auto parts = std::make_shared<Parts>();
   parts->source = source;
-  parts->transfer = {
-      .size = source.file.size, .mtime = source.file.mtime, .part_size = aws::part_size_for(source.file.size)};
+  parts->transfer = {.bucket = upload_.bucket,
+                     .key = key_of(source.path),
+                     .size = source.file.size,
+                     .mtime = source.file.mtime,
+                     .part_size = aws::part_size_for(source.file.size)};
   // Known to the next run before S3 has anything that this one could leave behind.
   const auto note = [this, parts] {
     if (!manifest_) return;
@@ -305,7 +315,7 @@ void Uploader::create_parts(const Source& source) {
     manifest_->flush();
   };
   note();
-  client_.create_upload({.bucket = upload_.bucket, .key = key_of(source.path)},
+  client_.create_upload({.bucket = parts->transfer.bucket, .key = parts->transfer.key},
                         on_end<std::string>([this, parts, note](Outcome<std::string>& outcome) {
                           if (!outcome.ok()) return problem(parts->source.path, outcome.error());
                           parts->transfer.id = outcome.value();
@@ -328,8 +338,8 @@ void Uploader::send_parts(const std::shared_ptr<Parts>& parts) {
     ready_.push_front([this, parts, part, range] {
       try {
         client_.upload_part(
-            {.bucket = upload_.bucket,
-             .key = key_of(parts->source.path),
+            {.bucket = parts->transfer.bucket,
+             .key = parts->transfer.key,
              .upload_id = parts->transfer.id,
              .part = part,
              .body = std::make_shared<aws::FileBody>(upload_.source / parts->source.path, range.first, range.count)},
@@ -363,18 +373,18 @@ void Uploader::send_parts(const std::shared_ptr<Parts>& parts) {
 void Uploader::part_ended(const std::shared_ptr<Parts>& parts) {
   if (--parts->left > 0 || stopped_) return;
   if (!parts->failed) return complete(parts);
-  if (!manifest_) abort_upload(key_of(parts->source.path), parts->transfer.id);  // no other run can go on with it
+  if (!manifest_) abort_upload(parts->transfer);  // no other run can go on with it
 }
 
 void Uploader::complete(const std::shared_ptr<Parts>& parts) {
   std::vector<aws::UploadedPart> list;
   for (const auto& [part, etag] : parts->transfer.parts) list.push_back({.part = part, .etag = etag});
   client_.complete_upload(
-      {.bucket = upload_.bucket, .key = key_of(parts->source.path), .upload_id = parts->transfer.id, .parts = list},
+      {.bucket = parts->transfer.bucket, .key = parts->transfer.key, .upload_id = parts->transfer.id, .parts = list},
       on_end<aws::PutResult>([this, parts](Outcome<aws::PutResult>& outcome) {
         if (!outcome.ok()) {
           if (outcome.error().code() != "Cancelled") {
-            abort_upload(key_of(parts->source.path), parts->transfer.id);
+            abort_upload(parts->transfer);
             forget_partial(parts->source.path);
           }
           return problem(parts->source.path, outcome.error());

@@ -1,5 +1,5 @@
 """S3 and DynamoDB as moto serves them, with boto3 as the other side and signatures checked by the server: odd keys both ways, in
-every form of upload and in parts; versions; 100,000 keys; `aid sync` both ways; and `aid results` of a table with every attribute
+every form of upload and in parts; versions; 100,000 keys; `aid sync` both ways, and the uploads that it leaves behind; and `aid results` of a table with every attribute
 type, equal however it is read, and of one with 50,000 items.
 
     python tests/peers/aws_moto.py [BUILD_FOLDER]    # the one with io_test and aid; default: build/release
@@ -24,6 +24,7 @@ from botocore.config import Config
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
 from moto.s3.models import S3Backend, s3_backends
+from moto.s3.responses import S3Response
 from moto.server import ThreadedMotoServer
 
 ITEMS, MANY_ITEMS, MANY_KEYS = 5000, 50_000, 100_000
@@ -134,6 +135,52 @@ def sync(build, client, environment):
     return len(files)
 
 
+def uploads_left(build, client, environment):
+    """What boto3 began and nobody ends: `aid sync` ends what its manifest notes, wherever it sends to, and no upload of anybody else's."""
+    name, size = "grande ñ &+", (16 << 20) + 1
+    for bucket in ("primero", "segundo"):
+        client.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+        client.put_object(Bucket=bucket, Key="p/x", Body=b"x")
+
+    def begin(key, part=None):
+        upload = client.create_multipart_upload(Bucket="primero", Key=key)["UploadId"]
+        if part:
+            client.upload_part(Bucket="primero", Key=key, UploadId=upload, PartNumber=1, Body=part)
+        return upload
+
+    def left():
+        return {upload["UploadId"] for upload in client.list_multipart_uploads(Bucket="primero").get("Uploads", [])}
+
+    # moto calls the answer ListPartsResponse; S3 calls it ListPartsResult, and of another aid believes nothing.
+    list_parts = S3Response.list_parts
+
+    def named_as_by_s3(self):
+        status, headers, body = list_parts(self)
+        return status, headers, body.replace("ListPartsResponse", "ListPartsResult")
+
+    S3Response.list_parts = named_as_by_s3
+    theirs = {begin(f"p/{name}", b"a part of somebody else's"), begin(f"p/{name}2")}
+    for there in (False, True):  # the file is gone, or is to be sent to another bucket
+        for known in (False, True):  # whether the run before knew its upload's id
+            with tempfile.TemporaryDirectory() as folder:
+                state = pathlib.Path(folder, ".aid-sync")
+                state.mkdir()
+                upload = begin(f"p/{name}", b"a part that was sent" if known else None)
+                partial = {"partial": name, "id": upload if known else "", "bucket": "primero", "key": f"p/{name}", "etag": "", "size": size, "mtime": 1,
+                           "part_size": 8 << 20}
+                (state / "manifest.jsonl").write_text("".join(json.dumps(line) + "\n" for line in ({"aid_sync": 1}, partial)))
+                if there:
+                    pathlib.Path(folder, name).write_bytes(b"x" * size)
+                assert left() == theirs | {upload}
+                done = subprocess.run([build / "aid", "sync", folder, f"s3://segundo/{known}"], env=environment, stderr=subprocess.PIPE, text=True)
+                assert done.returncode == 0 and f" {int(there)} files" in done.stderr, done.stderr
+                assert left() == theirs, (there, known)
+                assert "partial" not in (state / "manifest.jsonl").read_text()
+    for known in (False, True):
+        assert client.get_object(Bucket="segundo", Key=f"{known}/{name}")["Body"].read() == b"x" * size
+    S3Response.list_parts = list_parts
+
+
 def typed(value):
     """The cell that the console makes of a value in DynamoDB's JSON."""
     (kind, content), = value.items()
@@ -219,10 +266,11 @@ def main():
     many_items(build, boto3.client("dynamodb", **options), environment)
     count = objects(build, boto3.client("s3", **options), environment)
     synchronised = sync(build, boto3.client("s3", **options), environment)
+    uploads_left(build, boto3.client("s3", **options), environment)
     many_keys(build, boto3.client("s3", **options), environment)
     server.stop()
     print(f"AWS: {ITEMS} items of every type scanned as boto3 reads them, {MANY_ITEMS} in many pages; {count} objects and versions both ways; "
-          f"{synchronised} files synchronised both ways; {MANY_KEYS} keys listed; wrong keys refused")
+          f"{synchronised} files synchronised both ways; uploads that were left behind ended, those of others not; {MANY_KEYS} keys listed; wrong keys refused")
 
 
 if __name__ == "__main__":

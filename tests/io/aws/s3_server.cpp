@@ -422,7 +422,11 @@ S3Server::Answer S3Server::get(const ServerRequest& request) {
 S3Server::Answer S3Server::change(const ServerRequest& request) {
   auto& bucket = buckets_[request.bucket];
   const std::string upload = value_of(request.query, "uploadId");
-  if (!upload.empty() && !uploads_.contains(upload)) return error(404, "NoSuchUpload");
+  if (!upload.empty()) {
+    const auto found = uploads_.find(upload);
+    if (found == uploads_.end() || found->second.bucket != request.bucket || found->second.key != request.key)
+      return error(404, "NoSuchUpload");
+  }
   if (request.query.contains("delete")) {
     for (std::size_t at = 0; at != std::string::npos;) {
       const std::string key = between(request.body, "<Key>", "</Key>", at);

@@ -82,10 +82,10 @@ class Sync : public ::testing::Test {
       }
     }
   }
-  Report send() {
+  Report send(const std::string& bucket = "b", const std::string& prefix = "p/") {
     server_.reset_counts();
     aws::S3Client client(client_options());
-    return upload(client, {.source = folder_.path(), .bucket = "b", .prefix = "p/"}, options_);
+    return upload(client, {.source = folder_.path(), .bucket = bucket, .prefix = prefix}, options_);
   }
   void SetUp() override { server_.put("b", "elsewhere", "x"); }
   void put(const std::string& key, const std::string& bytes) { server_.put("b", "p/" + key, bytes); }
@@ -514,6 +514,7 @@ TEST_F(Sync, AnUploadInPartsGoesOnWhereItWas) {
 TEST_F(Sync, AnUploadWithoutPartsIsEndedByTheNextRunAndNoOtherIs) {
   const std::string name = "large ñ&", key = "p/" + name;
   put("x", "x");
+  server_.put("c", "p/x", "x");
   aws::S3Client client(client_options());
   const std::string theirs = client.create_upload({.bucket = "b", .key = key});  // of somebody who sends just now
   client.upload_part({.bucket = "b", .key = key, .upload_id = theirs, .body = std::make_shared<aws::MemoryBody>("1")});
@@ -524,10 +525,10 @@ TEST_F(Sync, AnUploadWithoutPartsIsEndedByTheNextRunAndNoOtherIs) {
     client.create_upload({.bucket = "b", .key = key});
     {
       ManifestWriter manifest(folder_.path());
-      manifest.begin_partial(name, {.size = 1, .part_size = 1});
+      manifest.begin_partial(name, {.bucket = "b", .key = key, .size = 1, .part_size = 1});
       manifest.finish();
     }
-    const Report report = send();
+    const Report report = send(there ? "b" : "c");  // wherever the next run sends to
     EXPECT_EQ(report.transferred, there ? 1 : 0) << problems(report);
     EXPECT_EQ(server_.uploads(), 2u);
     EXPECT_TRUE(read_manifest(folder_.path())->partials.empty());
@@ -566,6 +567,15 @@ TEST_F(Sync, AnUploadThatNobodyGoesOnWithIsEnded) {
   EXPECT_EQ(send().transferred, 0);
   EXPECT_EQ(server_.uploads(), 0u);
 
+  // Where the next run sends to another place; where the object is there by then.
+  for (const auto& [bucket, prefix] : {std::pair<std::string, std::string>("c", "p/"), {"b", "q/"}}) {
+    for (const bool there : {false, true}) {
+      cut_off(large);
+      server_.put(bucket, prefix + (there ? "large" : "x"), large);
+      EXPECT_EQ(send(bucket, prefix).transferred, there ? 0 : 1);
+      EXPECT_EQ(server_.uploads(), 0u);
+    }
+  }
   // Where all parts went and S3 does not make an object of them.
   io::test::put(folder_ / "large", large);
   server_.set_fault([](const ServerRequest& request) -> S3Server::Fault {

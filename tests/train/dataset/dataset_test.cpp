@@ -294,6 +294,7 @@ TEST(DataVerify, AgainstWhatSyncBrought) {
     if (entry.is_regular_file())
       manifest.files["text_model/data_v1/" + entry.path().lexically_relative(made.v1).generic_string()] = {
           .etag = md5_of(entry.path()), .size = entry.file_size()};
+  manifest.files.begin()->second.etag = std::string(32, 'a') + "-2";  // sent in parts: no MD5
   manifest.folders["text_model/data_v1"] = {.from = "s3://b/text_model/data_v1/", .complete = true};
   const fs::path root = made.folder / "clasificacion";
   const auto verified = [&] {
@@ -324,50 +325,6 @@ TEST(DataVerify, AgainstWhatSyncBrought) {
                 std::to_string(prose(9).size()));
 }
 
-// By hand: {name below the version, sha256}; the first folder of two is the split, but for the forms of the truth.
-Version version_of(const std::vector<std::pair<std::string, std::string>>& files) {
-  Version version{.folder = "/nowhere", .name = "v"};
-  for (const auto& [name, hash] : files) {
-    const bool truth = name.starts_with("ground_truth/");
-    const std::string split_name = name.substr(0, name.find('/', truth ? 13 : 0));
-    const std::string below = name.substr(split_name.size() + 1);
-    auto split = std::find_if(version.splits.begin(), version.splits.end(),
-                              [&](const Split& s) { return s.name == split_name; });
-    if (split == version.splits.end()) {
-      version.splits.push_back({.name = split_name,
-                                .role = truth ? Role::truth : Role::train,
-                                .flat = split_name.find("todas") != std::string::npos,
-                                .unified = split_name.ends_with("_unificado")});
-      split = version.splits.end() - 1;
-    }
-    const std::string label = split->flat ? "" : below.substr(0, below.find('/'));
-    split->files.push_back(
-        {.name = below, .label = label, .path = "/nowhere/" + name, .bytes = 5, .sha256 = hash, .problem = ""});
-  }
-  return version;
-}
-Lines kinds_of(const Version& before, const Version& after) {
-  Lines lines;
-  for (const Change& change : difference(before, after))
-    lines.push_back(std::string(name_of(change.kind)) + " " + change.old_label + ">" + change.label);
-  return lines;
-}
-
-TEST(DataDifference, WhatMatchesAndWhatDoesNot) {
-  EXPECT_EQ(kinds_of(version_of({{"train/a/1", "x"}}), version_of({{"train/a/1", "y"}})), Lines{"changed a>a"});
-  EXPECT_EQ(kinds_of(version_of({{"train/a/1", "x"}}), version_of({{"train/b/1", "x"}})), Lines{"moved typology a>b"});
-  // Of files that cannot be read nothing is known.
-  EXPECT_EQ(kinds_of(version_of({{"train/a/1", "unreadable"}}), version_of({{"train/a/2", "unreadable"}})),
-            (Lines{"added >a", "removed a>a"}));
-  // A form of the truth is no split to move to.
-  for (const char* form : {"ground_truth/todas/1", "ground_truth/muestras_unificado/a/1"}) {
-    EXPECT_EQ(kinds_of(version_of({{"train/a/1", "x"}}), version_of({{"train/b/2", "y"}, {form, "x"}})).size(), 3u);
-    EXPECT_EQ(kinds_of(version_of({{form, "x"}}), version_of({{"train/a/1", "x"}})).size(), 2u);
-  }
-  EXPECT_EQ(kinds_of(version_of({{"train/a/1", "x"}}), version_of({{"ground_truth/muestras/a/1", "x"}})),
-            Lines{"moved split a>a"});
-}
-
 TEST(DataVersions, WhatBelongsToOne) {
   const Made made;
   put(made.folder / "clasificacion/.trash/data_v7/train/a/1.jpg", "x");
@@ -396,9 +353,11 @@ TEST(DataVerify, ImagesThatAreWholeAndThatAreNot) {
   EXPECT_EQ(summary(made.verify_of({made.v1})), Lines{});
   put(made.v1 / "ground_truth/muestras/acta/4.png", "\x89PNG\r\n\x1A\n...");
   put(made.v1 / "ground_truth/muestras/acta/5.pdf", "");
+  put(made.v1 / "ground_truth/muestras/acta/6.jpg", "\xFF\xD8\xFF preview \xFF\xD9" + std::string(64, ' '));
   EXPECT_EQ(summary(made.verify_of({made.v1})),
             Lines{"error unusable: ground_truth/muestras/acta/4.png|a PNG without its end: cut short "
-                  "ground_truth/muestras/acta/5.pdf|empty"});
+                  "ground_truth/muestras/acta/5.pdf|empty "
+                  "ground_truth/muestras/acta/6.jpg|a JPEG without its end: cut short"});
 }
 
 TEST(DataVerify, TheMostSimilarIsNamed) {
@@ -460,22 +419,28 @@ TEST(DataVerify, OnlyTrainAgainstEvaluationBetweenVersions) {
   put_in(made.v2, "text_dataset/train/ley/t.txt", prose(620));
   put_in(made.v1, "text_dataset/train/ley/n.txt", prose(630, 200));
   put_in(made.v2, "text_dataset/train/acta/n.txt", prose(630, 200) + "y final");  // nearly the same is not relabelled
-  EXPECT_EQ(summary(made.verify_of({made.v1, made.v2})),
+  const auto found = made.verify_of({made.v1, made.v2});
+  EXPECT_EQ(summary(found),
             Lines{"warning leak_between_versions: text_dataset/val/ley/t.txt|text_dataset/train/ley/t.txt"});
+  EXPECT_EQ(found.at(0).where, "text_model/data_v1 and text_model/data_v2");
 }
 
 TEST(DataVerify, TypologiesWithoutFiles) {
   const Made made;
   fs::create_directory(made.v1 / "text_dataset/train/contrato");
   put(made.v1 / "text_dataset/val/contrato/1.txt", prose(660));
+  put(made.v1 / "text_dataset/test/nueva/1.txt", prose(670));
   fs::remove_all(made.v1 / "ground_truth/muestras/acta");
   fs::create_directory(made.v1 / "ground_truth/muestras/acta");
   fs::create_directory(made.v1 / "ground_truth/muestras/nueva");
   Lines labels;
   for (const std::string& line : summary(made.verify_of({made.v1})))
     if (line.find("label_missing") != std::string::npos) labels.push_back(line);
-  EXPECT_EQ(labels, (Lines{"error label_missing: contrato|1 file of text_dataset/val",
-                           "warning label_missing: acta|3 files of text_dataset/train"}));
+  EXPECT_EQ(labels,
+            (Lines{"error label_missing: contrato|1 file of text_dataset/val",
+                   "error label_missing: nueva|1 file of text_dataset/test",
+                   "warning label_missing: acta|3 files of text_dataset/train ley|3 files of text_dataset/train",
+                   "warning label_missing: acta|3 files of text_dataset/train"}));
 }
 
 TEST(DataVerify, WhereImbalanceAndShiftBegin) {
@@ -524,6 +489,76 @@ TEST(DataVerify, WhichRunsOfSyncCount) {
     put(made.folder / "clasificacion" / io::sync::kStateFolder / "manifest.jsonl", io::sync::to_text(above));
     EXPECT_EQ(summary(made.verify_of({made.v1})), counts ? Lines{"warning synchronised:"} : Lines{}) << folder;
   }
+}
+
+// Reading it fails, for root too.
+void put_unreadable(const fs::path& path) {
+  fs::create_directories(path.parent_path());
+  fs::create_symlink("/proc/self/mem", path);
+}
+
+TEST(DataVersions, AFileThatCannotBeReadIsCountedAndNamed) {
+  const Made made;
+  put_unreadable(made.v1 / "text_dataset/train/ley/3.txt");
+  put_unreadable(made.v1 / "text_dataset/val/ley/3.txt");
+  put(made.v1 / "text_dataset/train/ley/4.txt", "");
+  const Version version = read_version(made.v1, kTeam);
+  EXPECT_EQ(version.splits[0].counts().at("ley"), 5);
+  EXPECT_EQ(version.splits[0].files[6].sha256, "unreadable");
+  io::sync::Manifest manifest;
+  for (const Split& split : version.splits)
+    for (const File& file : split.files)
+      manifest.files[split.name + "/" + file.name] = {.etag = "many-2", .size = file.bytes};  // of an upload in parts
+  put(made.v1 / io::sync::kStateFolder / "manifest.jsonl", io::sync::to_text(manifest));
+  const std::string problem = version.splits[0].files[6].problem;
+  EXPECT_TRUE(contains(problem, "3.txt"));
+  const std::string train = " text_dataset/train/ley/3.txt|" + problem,
+                    val = " text_dataset/val/ley/3.txt|" + version.splits[1].files[6].problem;
+  EXPECT_EQ(summary(made.verify_of({made.v1})),
+            (Lines{"error unusable:" + train + " text_dataset/train/ley/4.txt|empty" + val,
+                   "error synchronised:" + train + val}));
+}
+
+TEST(DataVersions, AreNotLookedForDeeper) {
+  TemporaryFolder folder;
+  put(folder / "a/b/data_v1/train/x/1.txt", "x");
+  put(folder / "a/b/c/data_v2/train/x/1.txt", "x");
+  EXPECT_EQ(find_versions(folder.path()), std::vector<fs::path>{folder / "a/b/data_v1"});
+}
+
+TEST(DataVerify, TextsByAnyNameThatTellsIt) {
+  const Made made;
+  const std::string text = prose(600, 200);
+  put(made.v1 / "text_dataset/train/ley/BLANK.TXT", " ");
+  put(made.v1 / "text_dataset/train/ley/NEAR.TXT", text);
+  // Of the same bytes one name is a text's, whichever comes last.
+  put(made.v1 / "ground_truth/muestras/ley/a.txt", text + "uno");
+  put(made.v1 / "ground_truth/muestras/ley/b.dat", text + "uno");
+  EXPECT_EQ(summary(made.verify_of({made.v1})),
+            (Lines{"error unusable: text_dataset/train/ley/BLANK.TXT|empty: nothing but white space",
+                   "warning leak: ground_truth/muestras/ley/a.txt|text_dataset/train/ley/NEAR.TXT "
+                   "ground_truth/muestras/ley/b.dat|text_dataset/train/ley/NEAR.TXT",
+                   "warning repeated: ground_truth/muestras/ley/b.dat|ground_truth/muestras/ley/a.txt"}));
+}
+
+// Within one split too, and no nearer or farther than was asked for.
+TEST(DataVerify, NearDuplicatesOfOneSplit) {
+  const Made made;
+  std::string text;
+  for (int i = 0; i < 40; ++i) text += "voz" + std::to_string(i) + " ";
+  put(made.v1 / "text_dataset/train/acta/x.txt", text);
+  put(made.v1 / "text_dataset/train/ley/y.txt", text + "uno dos tres");
+  const auto found = [&](double near, int words) {
+    return verify({read_version(made.v1, kTeam)}, {.near = near, .shingle_words = words}, kTeam);
+  };
+  const std::string pair = " text_dataset/train/ley/y.txt|text_dataset/train/acta/x.txt";
+  const auto five = found(36. / 39, 5);  // 40 and 43 words: 36 and 39 shingles
+  EXPECT_EQ(summary(five), (Lines{"warning conflict:" + pair, "warning repeated:" + pair}));
+  ASSERT_EQ(five.size(), 2u);
+  EXPECT_EQ(five[0].text, "1 file of text_dataset/train is nearly the same as one of it under another typology");
+  EXPECT_EQ(*five[0].items[0].similarity, 36. / 39);
+  EXPECT_EQ(*found(0.9, 3)[0].items[0].similarity, 38. / 41);
+  EXPECT_EQ(summary(found(0.925, 5)), Lines{});
 }
 
 }  // namespace
