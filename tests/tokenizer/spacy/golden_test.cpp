@@ -56,14 +56,14 @@ TEST(SpacyGolden, TokensSpacesAndIds) {
         const auto text = row["text"].get<std::string>();
         tokenizer.tokenize(text, tokens);
         EXPECT_EQ(words_of(text, tokens), row["tokens"].get<std::vector<std::string>>()) << name << ": " << row;
-        EXPECT_EQ(spaces_of(tokens), row["spaces"]) << name << ": " << row;
+        EXPECT_EQ(spaces_of(tokens), row["spaces"].get<std::string>()) << name << ": " << row;
         Hash hash;
         for (const Token& token : tokens) {
           hash.add(token.lexeme);
           hash.add(token.space);
           hash.add(token.lexeme.is_space);
         }
-        EXPECT_EQ(std::to_string(hash.value), row["ids"]) << name << ": " << row;
+        EXPECT_EQ(std::to_string(hash.value), row["ids"].get<std::string>()) << name << ": " << row;
         if (HasFailure()) return;
       }
     }
@@ -113,10 +113,10 @@ TEST(SharedSpacy, TokensOfSpanishAndMultilingual) {
       for (size_t i = 0; i < tokens.size(); ++i) {
         const Json& expected = row["tokens"][i];
         const Lexeme& lexeme = tokens[i].lexeme;
-        EXPECT_EQ(words[i], expected["t"]) << row;
-        EXPECT_EQ(tokens[i].space, expected["ws"]) << row;
-        EXPECT_EQ(tokens[i].offset.begin, expected["idx"]) << row;
-        EXPECT_EQ(lexeme.is_space, expected["is_space"]) << row;
+        EXPECT_EQ(words[i], expected["t"].get<std::string>()) << row;
+        EXPECT_EQ(tokens[i].space, expected["ws"].get<bool>()) << row;
+        EXPECT_EQ(tokens[i].offset.begin, expected["idx"].get<int64_t>()) << row;
+        EXPECT_EQ(lexeme.is_space, expected["is_space"].get<bool>()) << row;
         EXPECT_EQ(lexeme.norm, string_id(expected["norm"].get<std::string>())) << row;
         EXPECT_EQ(lexeme.lower, string_id(expected["lower"].get<std::string>())) << row;
         EXPECT_EQ(lexeme.prefix, string_id(expected["prefix"].get<std::string>())) << row;
