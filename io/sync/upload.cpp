@@ -266,7 +266,8 @@ void Uploader::end_upload(const std::string& path, std::function<void()> then) {
   abort_upload(old, std::move(ended));
 }
 
-// For a run that was cut off before it knew the id. Its upload has no part; one of somebody else's has, or gets one.
+// For a run that was cut off before it knew the id. Its upload has no part. One that somebody else began for this very
+// key has, but for the moment before its first part: then it is taken for ours, and fails as unknown to S3.
 void Uploader::end_without_parts(const PartialTransfer& old, std::function<void()> then) {
   client_.list_uploads(
       {.bucket = old.bucket, .prefix = old.key},

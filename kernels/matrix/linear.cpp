@@ -299,7 +299,6 @@ void linear_backward_weight(Stream& s, const LinearBackwardWeight& a) {
 
 namespace {
 
-// The shortest time of a product of two square matrices, in seconds.
 // Multiplying zeros takes less power, and so less time.
 Tensor random_matrix(Stream& s, DType dtype, int64_t size) {
   std::minstd_rand random;
@@ -313,6 +312,7 @@ Tensor random_matrix(Stream& s, DType dtype, int64_t size) {
   return rounded;
 }
 
+// The shortest time of a product of two square matrices, in seconds.
 double product_time(Stream& s, DType compute, int64_t size) {
   constexpr int kTries = 20;
   constexpr double kEnough = 1;
