@@ -13,8 +13,6 @@
 namespace aid::tools {
 namespace {
 
-namespace fs = std::filesystem;
-
 constexpr std::size_t kProblemsShown = 50;
 constexpr int kMegabyte = 1'000'000;
 
