@@ -13,7 +13,6 @@
 
 namespace softgpu {
 
-
 namespace {
 
 enum Element : u8 { kBf16, kF16, kTf32, kS8, kU8 };
@@ -153,8 +152,8 @@ void move_matrix(Warp& w, const Instruction& i, u32) {
   Block& block = *w.block;
   const u64* a = w.row(i.a);
   const u32 matrices = u32(i.rows.size());
-  std::byte* rows[32];
-  u64 shifted[32];
+  std::byte* rows[32] = {};
+  u64 shifted[32] = {};
   for (u32 l = 0; l < matrices * 8; ++l) {
     u64 address = a[l] + u64(i.offset);
     if (i.space == Space::generic) address -= reinterpret_cast<u64>(block.shared);

@@ -20,7 +20,7 @@ Module::~Module() {
 
 std::shared_ptr<Module> Module::load(std::string_view text, std::string name) {
   const ptx::File file = ptx::parse(text, name);
-  const std::shared_ptr<Module> module(new Module);
+  std::shared_ptr<Module> module(new Module);
   State& s = *module->state_;
   s.target = file.target;
   for (const ptx::Variable& v : file.variables) {

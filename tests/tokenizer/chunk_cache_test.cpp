@@ -29,8 +29,10 @@ std::optional<Tokens> found(const ChunkCache& cache, const ChunkCache::Key& key,
   }
   const uint32_t ends[] = {1u + (slot->ends & 15), 1u + (slot->ends >> 4), key.length - slot->continuation_bytes};
   Tokens tokens{{slot->ids, slot->ids + slot->count}, {}};
-  for (uint32_t i = 0, begin = 0; i < slot->count; begin = ends[i++]) {
-    tokens.offsets.push_back({begin, i + 1 == slot->count ? ends[2] : ends[i]});
+  for (uint32_t i = 0, begin = 0; i < slot->count; ++i) {
+    const uint32_t end = i + 1 == slot->count ? ends[2] : ends[i];
+    tokens.offsets.push_back({begin, end});
+    begin = end;
   }
   return tokens;
 }

@@ -116,7 +116,7 @@ int Binary::registers(const std::string& kernel) const {
 std::string demangle(const std::string& mangled) {
   int status = 0;
   char* text = abi::__cxa_demangle(mangled.c_str(), nullptr, nullptr, &status);
-  const std::string result = status == 0 ? text : mangled;
+  std::string result = status == 0 ? text : mangled;
   std::free(text);
   return result;
 }
@@ -138,6 +138,7 @@ std::map<const void*, Variable>& variables() {
 using softgpu::runtime::Binary;
 
 // What nvcc's host code calls before main. crt/host_runtime.h declares them for nvcc alone.
+// NOLINTBEGIN(bugprone-reserved-identifier): the names are the runtime's
 extern "C" {
 
 void** __cudaRegisterFatBinary(void* wrapper) { return reinterpret_cast<void**>(new Binary(wrapper)); }
@@ -158,3 +159,4 @@ void __cudaRegisterManagedVar(void**, void**, char*, const char* name, int, size
   softgpu::runtime::give_up(std::string("__managed__ variable ") + name + ": managed memory is not modelled");
 }
 }
+// NOLINTEND(bugprone-reserved-identifier)

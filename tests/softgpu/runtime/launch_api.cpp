@@ -202,6 +202,7 @@ using namespace softgpu::runtime;
 using softgpu::GlobalVariable;
 using softgpu::Kernel;
 
+// NOLINTBEGIN(bugprone-reserved-identifier): the names are the runtime's
 extern "C" {
 
 unsigned __cudaPushCallConfiguration(dim3 grid, dim3 block, size_t shared, CUstream_st* stream) {
@@ -369,3 +370,4 @@ cudaError_t cudaMemcpyFromSymbol(void* dst, const void* host, size_t bytes, size
   return error != cudaSuccess ? error : cudaMemcpy(dst, place, bytes, kind);
 }
 }
+// NOLINTEND(bugprone-reserved-identifier)

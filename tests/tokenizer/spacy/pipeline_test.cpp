@@ -59,7 +59,7 @@ std::string refusal(const std::string& tokenizer, const std::string& settings = 
   try {
     Tokenizer::load(dir.path());
   } catch (const Error& error) {
-    const std::string message = error.what();
+    std::string message = error.what();
     EXPECT_THAT(message, HasSubstr(dir.path().string()));
     return message;
   }
