@@ -22,10 +22,10 @@ TEST(ExpandWindow, ForwardAndBackward) {
       OpRun run(c);
       Random random(c);
       const int64_t wide = (2 * window + 1) * cols;
-      const CSpan x = run.input(random.normal(rows * cols), rows, cols, {DType::f32, 3});
-      const CSpan dy = run.input(random.normal(rows * wide), rows, wide, {DType::f32, 1});
-      const Span y = run.output(rows, wide, {DType::f32, 2}), dx = run.output(rows, cols);
-      const Span sum = run.inout(random.normal(rows * cols), rows, cols, {DType::f32, 5});  // holds dy2 at first
+      const CSpan x = run.input(random.normal(rows * cols), rows, cols, {DType::f32, c.gap()});
+      const CSpan dy = run.input(random.normal(rows * wide), rows, wide, {DType::f32, c.gap()});
+      const Span y = run.output(rows, wide, {DType::f32, c.gap()}), dx = run.output(rows, cols);
+      const Span sum = run.inout(random.normal(rows * cols), rows, cols, {DType::f32, c.gap()});  // holds dy2 at first
       const std::vector<double> zeros(static_cast<size_t>(rows * cols)), dy2 = values(sum);
       const std::vector<float> naive_zeros(zeros.size()), naive_dy2 = values_as<float>(sum);
       run.execute([&, window = window](Stream& s) {

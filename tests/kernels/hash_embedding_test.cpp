@@ -60,11 +60,11 @@ TEST(HashEmbedding, ForwardAndBackward) {
         Random random(c);
         constexpr uint32_t kSeed = 9;
         const CSpan id = run.input(ids(random, tokens), 1, tokens, {DType::i64});
-        const CSpan table = run.input(random.normal(rows * cols), rows, cols, {DType::f32, 1});
-        const CSpan dy = run.input(random.normal(tokens * cols), tokens, cols, {DType::f32, 2});
+        const CSpan table = run.input(random.normal(rows * cols), rows, cols, {DType::f32, c.gap()});
+        const CSpan dy = run.input(random.normal(tokens * cols), tokens, cols, {DType::f32, c.gap()});
         const CSpan scale = scaled ? run.input(random.integers(cols, 3), 1, cols) : CSpan();
-        const Span y = run.output(tokens, cols, {DType::f32, 7});
-        const Span dtable = run.inout(random.normal(rows * cols), rows, cols, {DType::f32, 3});
+        const Span y = run.output(tokens, cols, {DType::f32, c.gap()});
+        const Span dtable = run.inout(random.normal(rows * cols), rows, cols, {DType::f32, c.gap()});
         const reference::Bloom bloom = {unsigned_ids(id), kSeed, rows, cols};
         const std::vector<double> ones(static_cast<size_t>(cols), 1), exact_scale = scaled ? values(scale) : ones;
         const std::vector<float> naive_scale(exact_scale.begin(), exact_scale.end());
