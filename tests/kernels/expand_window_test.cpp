@@ -17,7 +17,7 @@ struct Shape {
 std::vector<Shape> shapes(const Case& c) { return {{5, c.size, 1}, {c.size, 12, 1}, {3, c.size, 4}, {4, 5, 0}}; }
 
 TEST(ExpandWindow, ForwardAndBackward) {
-  for_each_case({.dtypes = {DType::f32}}, [](const Case& c) {
+  for_each_case({.dtypes = {DType::f32}, .sizes = {1, 31, 33, 97, 300, 1025}}, [](const Case& c) {
     for (const auto& [rows, cols, window] : shapes(c)) {
       OpRun run(c);
       Random random(c);

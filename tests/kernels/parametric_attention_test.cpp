@@ -90,7 +90,7 @@ void check(const Case& c, int64_t segments, int64_t cols, bool keys_are_x) {
 }
 
 TEST(ParametricAttention, ForwardAndBackward) {
-  for_each_case({.dtypes = {DType::f32}}, [](const Case& c) {
+  for_each_case({.dtypes = {DType::f32}, .sizes = {1, 31, 33, 97, 300, 1025}}, [](const Case& c) {
     for (const bool keys_are_x : {false, true}) {
       check(c, 4, c.size, keys_are_x);
       check(c, std::min<int64_t>(c.size, 97), 36, keys_are_x);
