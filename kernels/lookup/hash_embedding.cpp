@@ -1,5 +1,6 @@
 #include "kernels/lookup/hash_embedding.h"
 
+#include <algorithm>
 #include <limits>
 #include <utility>
 #include <vector>
@@ -36,14 +37,17 @@ void check_lookup(const char* op, const CSpan& table, const CSpan& y, const CSpa
   check_optional(op, "scale", scale, 1, table.cols, DType::f32);
 }
 
+// Of the table, that are read: each once.
+int64_t bytes_of_rows(const CSpan& table, const CSpan& y) { return std::min(table.bytes(), kBloomHashes * y.bytes()); }
+
 }  // namespace
 
 void hash_embedding_forward(Stream& s, const HashEmbeddingForward& a) {
   constexpr const char* kOp = "hash_embedding_forward";
   check_lookup(kOp, a.table, a.y, a.ids, a.scale);
-  const ProfileScope scope(
-      s.profiler(),
-      {.op = kOp, .bytes = (1 + kBloomHashes) * a.y.bytes() + a.ids.bytes(), .flops = kBloomHashes * a.y.size()});
+  const ProfileScope scope(s.profiler(), {.op = kOp,
+                                          .bytes = a.y.bytes() + bytes_of_rows(a.table, a.y) + a.ids.bytes(),
+                                          .flops = kBloomHashes * a.y.size()});
   select(s, cpu_avx2::hash_embedding_forward, cpu_avx512::hash_embedding_forward,
          cpu_avx512_bf16::hash_embedding_forward, AID_CUDA_KERNEL(hash_embedding_forward))(s, a);
 }
@@ -51,9 +55,9 @@ void hash_embedding_forward(Stream& s, const HashEmbeddingForward& a) {
 void hash_embedding_backward(Stream& s, const HashEmbeddingBackward& a) {
   constexpr const char* kOp = "hash_embedding_backward";
   check_lookup(kOp, a.dtable, a.dy, a.ids, a.scale);
-  const ProfileScope scope(
-      s.profiler(),
-      {.op = kOp, .bytes = kBloomHashes * a.dy.bytes() + a.ids.bytes(), .flops = kBloomHashes * a.dy.size()});
+  const ProfileScope scope(s.profiler(), {.op = kOp,
+                                          .bytes = a.dy.bytes() + 2 * bytes_of_rows(a.dtable, a.dy) + a.ids.bytes(),
+                                          .flops = kBloomHashes * a.dy.size()});
   const auto* ids = a.ids.host_as<int64_t>();
   std::vector<int32_t> rows;
   rows.reserve(static_cast<size_t>(kBloomHashes * a.dy.rows));

@@ -74,9 +74,13 @@ class PieceRun {
       if (first + in_run < end) f(first + in_run, in_run);
     }
   }
+  // A vector's store by name: nvcc may take an assignment apart into four, which would meet banks four times.
   __device__ static void put(const float (&values)[kWidth], float* shared) {
     if constexpr (kWidth == 4) {
-      *reinterpret_cast<float4*>(shared) = make_float4(values[0], values[1], values[2], values[3]);
+      asm volatile(
+          "st.shared.v4.f32 [%0], {%1, %2, %3, %4};" ::"r"(static_cast<uint32_t>(__cvta_generic_to_shared(shared))),
+          "f"(values[0]), "f"(values[1]), "f"(values[2]), "f"(values[3])
+          : "memory");
     } else {
       *shared = values[0];
     }

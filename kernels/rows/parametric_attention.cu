@@ -94,8 +94,8 @@ __global__ void __launch_bounds__(kBlock) parametric_attention_forward_kernel(Pa
     sum += e;
     if (lane() == 0) weights[r] = e;
   }
-  const float total = sum_of_warps(sum);
-  for (int64_t r = rows.begin + threadIdx.x; r < rows.end; r += kBlock) weights[r] /= total;
+  const float factor = 1.0f / sum_of_warps(sum);
+  for (int64_t r = rows.begin + threadIdx.x; r < rows.end; r += kBlock) weights[r] *= factor;
   __syncthreads();
   weighted_sum<kWidth>(a.x, weights, rows, row_of<float>(a.y, segment));
 }
