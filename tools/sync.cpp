@@ -13,8 +13,6 @@
 namespace aid::tools {
 namespace {
 
-namespace fs = std::filesystem;
-
 constexpr std::size_t kProblemsShown = 50;
 constexpr int kMegabyte = 1'000'000;
 
@@ -118,6 +116,11 @@ int sync(SyncOptions options) {
   }
   if (report.problems.size() > kProblemsShown) {
     progress.warn("aid: ... and " + std::to_string(report.problems.size() - kProblemsShown) + " more");
+  }
+  for (const io::sync::Problem& left : report.left) {
+    progress.warn("aid: " + left.path + ": an unfinished upload of an earlier run could not be ended, and its parts " +
+                  "stay in the bucket: " + left.why +
+                  ". Whoever may end uploads there finds it with `aws s3api list-multipart-uploads`");
   }
   if (!options.dry_run) {
     std::string line = "aid: " + std::to_string(report.transferred) + " files (" + megabytes(report.bytes) + ") " +

@@ -136,7 +136,7 @@ AppendText spacy_rules(const TokenizeOptions& options) {
     append_list(out, tokens, [](std::string& list, const auto& token) { list += token.space ? "true" : "false"; });
     for (const auto& [name, of] : attributes) {
       out += ",\"" + name + "\":";
-      append_list(out, tokens, [&](std::string& list, const auto& token) { append_number(list, of(token)); });
+      append_list(out, tokens, [&of = of](std::string& list, const auto& token) { append_number(list, of(token)); });
     }
     out += "}\n";
   };

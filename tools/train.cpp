@@ -187,7 +187,7 @@ constexpr Kind kKinds[] = {
     {"distilbeto", "Fine-tunes DistilBETO or another DistilBERT model", nn::BertConfig::Architecture::distilbert}};
 
 std::shared_ptr<TrainOptions> add_kind(CLI::App& app, const Kind& kind) {
-  const auto options = std::make_shared<TrainOptions>();
+  auto options = std::make_shared<TrainOptions>();
   options->run.architecture = kind.architecture;
   app.option_defaults()->always_capture_default();
   add_config(app);

@@ -45,6 +45,7 @@ struct Report {
   long long transferred = 0, removed = 0;
   long long bytes = 0;            // transferred
   std::vector<Problem> problems;  // single objects that could not be had, in no order
+  std::vector<Problem> left;      // uploads in parts that S3 would not let this run end: the bucket keeps their parts
   bool interrupted = false;
 };
 

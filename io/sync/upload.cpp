@@ -87,7 +87,14 @@ class Uploader final : private Session {
   void abort_upload(
       const PartialTransfer& transfer, std::function<void()> then = [] {}) {
     client_.abort_upload(transfer.bucket, transfer.key, transfer.id,
-                         on_end<std::monostate>([then = std::move(then)](Outcome<std::monostate>&) { then(); }));
+                         on_end<std::monostate>([this, transfer, then = std::move(then)](auto& outcome) {
+                           if (!outcome.ok()) not_ended(transfer, outcome.error());
+                           then();
+                         }));
+  }
+  void not_ended(const PartialTransfer& transfer, const CallError& error) {
+    if (error.code() == "NoSuchUpload" || error.code() == "Cancelled") return;
+    report_.left.push_back({"s3://" + transfer.bucket + "/" + transfer.key, error.what()});
   }
 
   const Upload& upload_;
@@ -272,6 +279,7 @@ void Uploader::end_without_parts(const PartialTransfer& old, std::function<void(
   client_.list_uploads(
       {.bucket = old.bucket, .prefix = old.key},
       on_end<std::vector<aws::PendingUpload>>([this, old, then = std::move(then)](auto& uploads) {
+        if (!uploads.ok()) not_ended(old, uploads.error());
         const auto left = std::make_shared<int>(1);
         const std::function<void()> ended = [left, then] {
           if (--*left == 0) then();
@@ -283,8 +291,9 @@ void Uploader::end_without_parts(const PartialTransfer& old, std::function<void(
           found.id = upload.upload_id;
           client_.list_parts({.bucket = found.bucket, .key = found.key, .upload_id = found.id},
                              on_end<std::vector<aws::UploadedPart>>([this, found, ended](auto& parts) {
-                               if (!parts.ok() || !parts.value().empty()) return ended();
-                               abort_upload(found, ended);
+                               if (parts.ok() && parts.value().empty()) return abort_upload(found, ended);
+                               if (!parts.ok()) not_ended(found, parts.error());
+                               ended();
                              }));
         }
         ended();

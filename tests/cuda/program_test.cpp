@@ -50,7 +50,8 @@ std::vector<double> losses(const fs::path& folder) {
 
 // Both see the same masks of dropout, so the same training.
 TEST(ProgramOnGpu, TrainsEvaluatesAndPredictsAsOnTheCpu) {
-  for (const auto& [precision, tolerance] : {std::pair{"f32", 2e-5}, std::pair{"bf16", 2e-2}}) {
+  for (const auto& [name, tolerance] : {std::pair{"f32", 2e-5}, std::pair{"bf16", 2e-2}}) {
+    const char* const precision = name;
     const Workplace place;
     const fs::path on_cpu = place.folder / "cpu", report = place.folder / "report.json";
     ASSERT_EQ(run_aid(place.command("--epochs 2" + on("cpu", precision))).status, 0);

@@ -160,7 +160,7 @@ TEST(CoverSync, AtomicsInSharedMemory) {
   expect_clean(run(module(), "shared_atomics", kShape, {}, counts.get(), largest.get(), sums.get()));
   EXPECT_EQ(counts.values(), std::vector<uint32_t>(kBlocks, 2 * kThreads));
   EXPECT_EQ(largest.values(), std::vector<uint64_t>(kBlocks, uint64_t{kThreads - 1} << 33));
-  EXPECT_EQ(sums.values(), std::vector<float>(kBlocks, kThreads / 2));
+  EXPECT_EQ(sums.values(), std::vector<float>(kBlocks, 0.5f * kThreads));
 }
 
 // What the readers got; block 0 runs before them, on one host thread.

@@ -209,14 +209,14 @@ TEST(CoverTensor, FaultsOfTheMovesAreFound) {
                 {"stored_past_the_end", Kind::out_of_bounds},
                 {"stored_and_not_waited_for", Kind::race},
                 {"loaded_before_written", Kind::uninitialised}};
-  for (const auto& [kernel, kind] : faults) {
+  for (const auto& fault : faults) {
     for (const Order order : {Order::forward, Order::reverse, Order::greedy, Order::random}) {
       clear_reports();
       Array<uint32_t> y(kLanes);
-      run(module(), kernel, {}, {.order = order}, y.get());
+      run(module(), fault.kernel, {}, {.order = order}, y.get());
       const std::vector<Report> found = reports();
-      EXPECT_TRUE(std::any_of(found.begin(), found.end(), [&](const Report& r) { return r.kind == kind; }))
-          << kernel << ", order " << int(order) << "\n"
+      EXPECT_TRUE(std::any_of(found.begin(), found.end(), [&](const Report& r) { return r.kind == fault.finds; }))
+          << fault.kernel << ", order " << int(order) << "\n"
           << reports_text();
     }
   }

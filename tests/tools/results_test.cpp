@@ -1,6 +1,8 @@
 // `aid results` against a table on loopback.
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
+#include <mutex>
 #include <nlohmann/json.hpp>
 
 #include "tests/io/aws/fault_server.h"
@@ -53,7 +55,10 @@ class DynamoDb {
       const bool wanted = !body.contains("FilterExpression") || label_of(next) == "ley";
       if (wanted) items.push_back(item(next));
     }
-    if (body.contains("FilterExpression")) filter = body;
+    if (body.contains("FilterExpression")) {
+      const std::lock_guard lock(mutex_);
+      filter_ = body;
+    }
     ++pages;
     json page{{"Items", items}, {"Count", items.size()}, {"ScannedCount", scanned}};
     page["ConsumedCapacity"] = {{"TableName", "resultados"}, {"CapacityUnits", 0.5}};
@@ -61,8 +66,11 @@ class DynamoDb {
     return reply(page);
   }
 
-  int pages = 0, signed_requests = 0;
-  json filter;
+  json filter() {
+    const std::lock_guard lock(mutex_);
+    return filter_;
+  }
+  std::atomic<int> pages{0}, signed_requests{0};
 
  private:
   static bool contains(const std::string& text, const char* part) { return text.find(part) != std::string::npos; }
@@ -73,6 +81,9 @@ class DynamoDb {
   }
   static Reply reply(const json& body) { return {.bytes = answer(200, "", body.dump())}; }
   static Reply error(const std::string& body) { return {.bytes = answer(400, "", body)}; }
+
+  std::mutex mutex_;
+  json filter_;  // of the last request that had one
 };
 
 std::string expected_csv() {
@@ -107,8 +118,8 @@ TEST_F(Results, AWholeTableInManyPages) {
   const Outcome run_of_eight = run("--table resultados --out " + quoted(folder / "results.csv"));
   ASSERT_EQ(run_of_eight.status, 0) << run_of_eight.err;
   EXPECT_TRUE(io::read_text(folder / "results.csv") == expected);
-  EXPECT_GE(table.pages, 50);
-  EXPECT_GE(table.signed_requests, table.pages);
+  EXPECT_GE(table.pages.load(), 50);
+  EXPECT_GE(table.signed_requests.load(), table.pages.load());
   EXPECT_TRUE(contains(run_of_eight.err,
                        "50000 items, 4 columns; 50000 scanned in " + std::to_string(table.pages) + " pages, "))
       << run_of_eight.err;
@@ -127,9 +138,10 @@ TEST_F(Results, FiltersAreTheServersAndPagesMayBeEmpty) {
   ASSERT_EQ(filtered.status, 0) << filtered.err;
   // Header, and each third item: one segment holds them all, the others' pages are empty.
   EXPECT_EQ(std::count(filtered.out.begin(), filtered.out.end(), '\n'), 1 + kItems / 3);
-  EXPECT_EQ(table.filter["FilterExpression"], "#n0 = :v0 AND attribute_exists(#n1)");
-  EXPECT_EQ(table.filter["ExpressionAttributeNames"], (json{{"#n0", "clase"}, {"#n1", "paginas"}}));
-  EXPECT_EQ(table.filter["ExpressionAttributeValues"][":v0"], (json{{"S", "ley"}}));
+  const json filter = table.filter();
+  EXPECT_EQ(filter["FilterExpression"], "#n0 = :v0 AND attribute_exists(#n1)");
+  EXPECT_EQ(filter["ExpressionAttributeNames"], (json{{"#n0", "clase"}, {"#n1", "paginas"}}));
+  EXPECT_EQ(filter["ExpressionAttributeValues"][":v0"], (json{{"S", "ley"}}));
 }
 
 TEST_F(Results, WhatIsWrongIsNamedAndNothingIsWritten) {

@@ -19,14 +19,14 @@ std::map<std::string, Item> items_of(const Version& version) {
   return items;
 }
 
-Change change_of(Change::Kind kind, const Item* old, const Item* now) {
+// `named` is the one that the change is told of: the later, where there are two.
+Change change_of(Change::Kind kind, const Item& named, const Item* old) {
   Change change{.kind = kind};
   if (old != nullptr) {
     change.old_split = old->split->name;
     change.old_file = old->file->name;
     change.old_label = old->file->label;
   }
-  const Item& named = now != nullptr ? *now : *old;
   change.split = named.split->name;
   change.file = named.file->name;
   change.label = named.file->label;
@@ -63,7 +63,7 @@ std::vector<Change> difference(const Version& before, const Version& after) {
       continue;
     }
     if (it->second.file->sha256 != same->second.file->sha256)
-      changes.push_back(change_of(Change::Kind::changed, &it->second, &same->second));
+      changes.push_back(change_of(Change::Kind::changed, same->second, &it->second));
     now.erase(same);
     it = old.erase(it);
   }
@@ -83,7 +83,7 @@ std::vector<Change> difference(const Version& before, const Version& after) {
         continue;
       }
       const auto source = old.find(found->second);
-      changes.push_back(change_of(kind, &source->second, &it->second));
+      changes.push_back(change_of(kind, it->second, &source->second));
       old.erase(source);
       by_place.erase(found);
       it = now.erase(it);
@@ -94,8 +94,8 @@ std::vector<Change> difference(const Version& before, const Version& after) {
   match(Change::Kind::moved_typology, [](const Item& item) { return Place(item.split->name); });
   match(Change::Kind::moved_split,
         [](const Item& item) { return item.split->flat || item.split->unified ? std::nullopt : Place(""); });
-  for (const auto& [name, item] : old) changes.push_back(change_of(Change::Kind::removed, &item, nullptr));
-  for (const auto& [name, item] : now) changes.push_back(change_of(Change::Kind::added, nullptr, &item));
+  for (const auto& [name, item] : old) changes.push_back(change_of(Change::Kind::removed, item, &item));
+  for (const auto& [name, item] : now) changes.push_back(change_of(Change::Kind::added, item, nullptr));
   std::sort(changes.begin(), changes.end(), [](const Change& a, const Change& b) {
     return std::tie(a.kind, a.split, a.file) < std::tie(b.kind, b.split, b.file);
   });

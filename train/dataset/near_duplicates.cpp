@@ -28,7 +28,7 @@ int rows_for(double threshold) {
 // What each band of a set's signature hashes to. A value of the signature is the least of a x + b over the set, modulo
 // 2^32, each value with its own odd a.
 std::array<uint64_t, kBands> bands_of(const std::vector<uint64_t>& set, int rows) {
-  const auto values = static_cast<size_t>(kBands * rows);
+  const auto values = size_t{kBands} * static_cast<size_t>(rows);
   std::array<uint32_t, kBands * 8> least, a, b;
   for (size_t i = 0; i < values; ++i) {
     const uint64_t constants = mixed(i);

@@ -48,6 +48,7 @@ std::vector<Content> contents_of(const std::vector<Version>& versions) {
     }
   }
   std::vector<Content> contents;
+  contents.reserve(by_hash.size());
   for (auto& [hash, content] : by_hash) contents.push_back(std::move(content));
   return contents;
 }
@@ -120,7 +121,10 @@ class Overlaps {
     Kind kind;
     size_t version_a, version_b;
     Role role_a, role_b;
-    auto operator<=>(const Place&) const = default;
+    bool operator<(const Place& other) const {
+      const auto all = [](const Place& p) { return std::tie(p.kind, p.version_a, p.version_b, p.role_a, p.role_b); };
+      return all(*this) < all(other);
+    }
   };
 
   Overlap& of(const Place& place) { return overlaps_[place]; }

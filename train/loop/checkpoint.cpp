@@ -74,10 +74,9 @@ TrainingState state_from(const json& object) {
   object.at("stopped_early").get_to(state.stopped_early);
   object.at("log_lines").get_to(state.log_lines);
   if (const json& best = object.at("best"); !best.is_null()) {
-    state.best.emplace();
-    best.at("step").get_to(state.best->step);
-    best.at("value").get_to(state.best->value);
-    best.at("metrics").get_to(state.best->metrics);
+    state.best = TrainingState::Best{.step = best.at("step").get<int64_t>(),
+                                     .value = best.at("value").get<double>(),
+                                     .metrics = best.at("metrics").get<std::map<std::string, double>>()};
   }
   return state;
 }

@@ -30,7 +30,7 @@ class RunLog {
   int64_t lines() const { return lines_; }
 
  private:
-  void write(const char* format, ...) __attribute__((format(printf, 2, 3)));
+  void end_line(int written);  // what fprintf() gave
 
   struct Close {
     void operator()(std::FILE* file) const { std::fclose(file); }

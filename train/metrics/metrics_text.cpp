@@ -92,9 +92,8 @@ std::string to_json(const Metrics& metrics) {
   auto& classes = json["classes"] = nlohmann::ordered_json::object();
   auto& confusion = json["confusion"] = nlohmann::ordered_json::array();
   for (size_t k = 0; k < metrics.labels.size(); ++k) {
-    auto entry = json_of(metrics.classes[k]);
+    auto& entry = classes[metrics.labels[k]] = json_of(metrics.classes[k]);
     entry["support"] = metrics.support[k];
-    classes[metrics.labels[k]] = std::move(entry);
     const auto row = metrics.confusion.begin() + static_cast<std::ptrdiff_t>(k * metrics.labels.size());
     confusion.push_back(std::vector<int64_t>(row, row + static_cast<std::ptrdiff_t>(metrics.labels.size())));
   }

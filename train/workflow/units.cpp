@@ -316,7 +316,7 @@ LabelMap infer_label_map(const fs::path& raw, const fs::path& unified, const Key
   return map;
 }
 
-Columns choose_columns(const io::ResultsTable& results, Columns asked, const Truth& truth, const KeyRule& rule,
+Columns choose_columns(const io::ResultsTable& results, const Columns& asked, const Truth& truth, const KeyRule& rule,
                        const LabelMap& labels) {
   const auto count = [&](auto&& means) {
     return [&results, means](const std::string& column) {

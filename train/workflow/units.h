@@ -63,7 +63,7 @@ struct Columns {
 // Fills what is empty: by the usual names, and among several by what the values match. Throws io::Error listing the
 // candidates where it is not clear, and the columns there are for a name that is not among them. `score` and `time`
 // may stay empty.
-Columns choose_columns(const io::ResultsTable& results, Columns asked, const Truth& truth, const KeyRule& rule,
+Columns choose_columns(const io::ResultsTable& results, const Columns& asked, const Truth& truth, const KeyRule& rule,
                        const LabelMap& labels);
 
 struct Prediction {

@@ -38,6 +38,7 @@ Interval bootstrap_macro_f1(const std::vector<Judged>& judged, const std::vector
     size_t truth, predicted;
   };
   std::vector<Pair> pairs;
+  pairs.reserve(judged.size());
   for (const Judged& one : judged)
     pairs.push_back(
         {index_of(labels, one.truth), one.predicted.empty() ? labels.size() : index_of(labels, one.predicted)});

@@ -95,8 +95,8 @@ void expect_endpoint(const json& example, const json& expected, Resolve&& resolv
       return;
     }
     EXPECT_EQ(endpoint.url.text(), expected[0].get<std::string>());
-    if (expected[1] != "") {
-      EXPECT_EQ(endpoint.signing_region, expected[1].get<std::string>());
+    if (const auto region = expected[1].get<std::string>(); !region.empty()) {
+      EXPECT_EQ(endpoint.signing_region, region);
     }
   } catch (const Error& error) {
     EXPECT_TRUE(expected.is_null()) << error.what();

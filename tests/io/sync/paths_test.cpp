@@ -9,7 +9,7 @@ namespace aid::io::sync {
 namespace {
 
 using io::test::contains;
-using std::string_literals::operator""s;
+using namespace std::string_literals;
 
 TEST(SyncPaths, SafeNames) {
   for (const std::string& path :

@@ -587,6 +587,35 @@ TEST_F(Sync, AnUploadThatNobodyGoesOnWithIsEnded) {
   EXPECT_EQ(server_.uploads(), 0u);
 }
 
+// The files are sent all the same; what stays in the bucket is told.
+TEST_F(Sync, AnUploadThatCannotBeEndedIsTold) {
+  const auto refuse = [this](const std::string& method, const std::string& name) {
+    server_.set_fault([=](const ServerRequest& request) {
+      return request.method == method && request.query.contains(name)
+                 ? S3Server::Fault{.status = 403, .code = "AccessDenied"}
+                 : S3Server::Fault{};
+    });
+  };
+  server_.put("b", "p/x", "x");
+  for (const auto& [id, method, query] : {std::tuple("id", "DELETE", "uploadId"), {"", "GET", "uploads"}}) {
+    SCOPED_TRACE(method);
+    io::test::put(folder_ / "y", random_bytes(9, *method));
+    {
+      ManifestWriter manifest(folder_.path());
+      manifest.begin_partial("large", {.id = id, .bucket = "b", .key = "p/large", .size = 1, .part_size = 1});
+      manifest.finish();
+    }
+    refuse(method, query);
+    const Report report = send();
+    EXPECT_EQ(report.transferred, 1);
+    EXPECT_TRUE(report.problems.empty()) << problems(report);
+    ASSERT_EQ(report.left.size(), 1u);
+    EXPECT_EQ(report.left[0].path, "s3://b/p/large");
+    EXPECT_NE(report.left[0].why.find("AccessDenied"), std::string::npos) << report.left[0].why;
+    EXPECT_TRUE(send().left.empty());  // it is not told again
+  }
+}
+
 TEST_F(Sync, AFolderThatIsReadOnlyIsSentAllTheSame) {
   if (::geteuid() == 0) GTEST_SKIP() << "root may write everywhere";
   io::test::put(folder_ / "x", "1");
