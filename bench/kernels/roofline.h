@@ -91,7 +91,7 @@ void run(benchmark::State& state, Op op) {
   run(state, work_of(op), op);
 }
 
-// Memory whose pages exist, full of small varied values; i32 counts up.
+// Memory whose pages exist, full of small varied values; i32 and i64 count up.
 inline Tensor filled(DType dtype, int64_t rows, int64_t cols) {
   Tensor tensor(dtype, rows, cols);
   const Span span = tensor.span();
@@ -100,8 +100,16 @@ inline Tensor filled(DType dtype, int64_t rows, int64_t cols) {
     if (dtype == DType::f32) span.as<float>()[i] = value;
     if (dtype == DType::bf16) span.as<bf16>()[i] = bf16(value);
     if (dtype == DType::i32) span.as<int32_t>()[i] = static_cast<int32_t>(i);
+    if (dtype == DType::i64) span.as<int64_t>()[i] = i;
   }
   return tensor;
+}
+
+// i32 [count + 1]: 0, length, 2 length, ...
+inline Tensor equal_segments(int64_t count, int64_t length) {
+  Tensor first(DType::i32, 1, count + 1);
+  for (int64_t i = 0; i <= count; ++i) first.span().as<int32_t>()[i] = static_cast<int32_t>(i * length);
+  return first;
 }
 
 }  // namespace aid::bench

@@ -26,4 +26,15 @@ void check_dropout(const char* op, const Dropout& dropout, const CSpan& row_ids,
   check_operand(op, "row_ids", row_ids, 1, rows, DType::i32);
 }
 
+void check_segments(const char* op, const CSpan& first, int64_t segments, int64_t rows) {
+  check_operand(op, "first", first, 1, segments + 1, DType::i32);
+  const auto* begin = first.host_as<int32_t>();
+  AID_CHECK(begin[0] == 0 && begin[segments] == rows, op, ": first runs from ", begin[0], " to ", begin[segments],
+            "; expected 0 to the number of rows, ", rows);
+  for (int64_t t = 0; t < segments; ++t) {
+    AID_CHECK(begin[t] <= begin[t + 1], op, ": segment ", t, " begins at row ", begin[t], " and ends before row ",
+              begin[t + 1], "; expected no end before the beginning");
+  }
+}
+
 }  // namespace aid

@@ -15,6 +15,8 @@ void check_optional(const char* op, const char* operand, const CSpan& span, int6
 void check_float(const char* op, const Stream& s, const char* operand, const CSpan& span);
 // Dropout that is on has 0 <= p < 1 and an id for each row.
 void check_dropout(const char* op, const Dropout& dropout, const CSpan& row_ids, int64_t rows);
+// Runs of rows that cover all of them: i32 [segments + 1], 0, ..., rows, none below the one before; read by the host.
+void check_segments(const char* op, const CSpan& first, int64_t segments, int64_t rows);
 
 // The longest row that layer normalisation takes: it keeps one in the first-level cache.
 inline constexpr int64_t kMaxRowColumns = 8192;

@@ -4,7 +4,7 @@
 
 #include "kernels/core/operands.h"
 #include "kernels/core/stream.h"
-#include "kernels/cpu/simd.h"
+#include "kernels/cpu/row_sums.h"
 
 namespace aid::AID_TARGET {
 
@@ -56,16 +56,6 @@ template <class Dy, class Z, class Dz>
   const float mean_g_xhat = sum(sum_g_xhat) / static_cast<float>(row.cols);
   for_vectors(row.cols, [&](int64_t c, auto n) {
     dz(c, n, rstd * (load_n(g.at + c, n) - mean_g - load_n(xhat.at + c, n) * mean_g_xhat));
-  });
-}
-
-// total[begin, end) += the rows of `partial`, which lie `stride` apart, in their order.
-[[gnu::flatten]] inline void add_rows(float* total, const float* partial, int64_t rows, int64_t stride, int64_t begin,
-                                      int64_t end) {
-  for_vectors(end - begin, [&](int64_t c, auto n) {
-    Vec sum = load_n(total + begin + c, n);
-    for (int64_t row = 0; row < rows; ++row) sum += load_n(partial + row * stride + begin + c, n);
-    store_n(sum, total + begin + c, n);
   });
 }
 

@@ -10,27 +10,21 @@ namespace aid {
 using EmbeddingLayerNormForwardFn = void(Stream&, const EmbeddingLayerNormForward&);
 // dz: f32 [tokens, cols], the gradient of the sum of embeddings; written.
 using EmbeddingLayerNormBackwardFn = void(Stream&, const EmbeddingLayerNormBackward&, const Span& dz);
-// table[groups.row[g]] += the sum of dz over the tokens of group g, for every group but that of row `skipped`.
-using AddGroupsFn = void(Stream&, const Span& table, const Span& dz, const TokenGroups& groups, int64_t skipped);
 namespace cpu_avx2 {
 EmbeddingLayerNormForwardFn embedding_layer_norm_forward;
 EmbeddingLayerNormBackwardFn embedding_layer_norm_backward;
-AddGroupsFn add_groups;
 }  // namespace cpu_avx2
 namespace cpu_avx512 {
 EmbeddingLayerNormForwardFn embedding_layer_norm_forward;
 EmbeddingLayerNormBackwardFn embedding_layer_norm_backward;
-AddGroupsFn add_groups;
 }  // namespace cpu_avx512
 namespace cpu_avx512_bf16 {
 EmbeddingLayerNormForwardFn embedding_layer_norm_forward;
 EmbeddingLayerNormBackwardFn embedding_layer_norm_backward;
-AddGroupsFn add_groups;
 }  // namespace cpu_avx512_bf16
 namespace cuda {
 EmbeddingLayerNormForwardFn embedding_layer_norm_forward;
 EmbeddingLayerNormBackwardFn embedding_layer_norm_backward;
-AddGroupsFn add_groups;
 }  // namespace cuda
 
 namespace {
@@ -97,14 +91,15 @@ void embedding_layer_norm_backward(Stream& s, const EmbeddingLayerNormBackward& 
   const Span dz = s.arena().take(DType::f32, tokens, cols);
   select(s, cpu_avx2::embedding_layer_norm_backward, cpu_avx512::embedding_layer_norm_backward,
          cpu_avx512_bf16::embedding_layer_norm_backward, AID_CUDA_KERNEL(embedding_layer_norm_backward))(s, a, dz);
-  const auto add =
-      select(s, cpu_avx2::add_groups, cpu_avx512::add_groups, cpu_avx512_bf16::add_groups, AID_CUDA_KERNEL(add_groups));
-  add(s, a.dword, dz, group_by_row(s, a.ids, a.dword.rows), a.padding_id);
-  if (!a.dposition.empty()) add(s, a.dposition, dz, group_by_row(s, a.positions, a.dposition.rows), -1);
+  const auto add = [&](const Span& table, const CSpan& ids, int64_t skipped) {
+    add_groups(s, {.table = table, .dz = dz, .groups = group_by_row(s, ids, table.rows), .skipped = skipped});
+  };
+  add(a.dword, a.ids, a.padding_id);
+  if (!a.dposition.empty()) add(a.dposition, a.positions, -1);
   if (!a.dtype_table.empty()) {
     const std::vector<int32_t> zeros(a.types.empty() ? static_cast<size_t>(tokens) : 0, 0);
     const CSpan types = a.types.empty() ? vector(zeros.data(), tokens) : a.types;
-    add(s, a.dtype_table, dz, group_by_row(s, types, a.dtype_table.rows), -1);
+    add(a.dtype_table, types, -1);
   }
   s.arena().rewind(mark);
 }

@@ -1,11 +1,9 @@
 // Equations: embedding_layer_norm.h. Forward and dz: a row is in the registers of a warp or block, as in
-// residual_layer_norm.cu. Table gradients: tokens are grouped by row of the table, by the host; a block sums one
-// group's rows of dz over a run of columns and adds them to the table once.
+// residual_layer_norm.cu.
 #include "kernels/lookup/embedding_layer_norm.h"
 
 #include "kernels/device/column_sums.cuh"
 #include "kernels/device/layer_norm_row.cuh"
-#include "kernels/lookup/group_by_row.h"
 
 namespace aid::cuda {
 namespace {
@@ -80,61 +78,6 @@ __global__ void __launch_bounds__(Tile::kBlock)
   write_parameter_sums<Tile>(sums, cols, block_sums, partial + int64_t{blockIdx.x} * 2 * cols);
 }
 
-constexpr int kGroupWarps = 4;
-constexpr int kTokensAtOnce = 4;  // of a warp
-
-// Block (x, y): the 32 kWidth columns from 32 kWidth x of group y + groups before. Warp w sums the group's tokens w,
-// w + 4, ...
-template <int kWidth>
-__global__ void __launch_bounds__(kGroupWarps* kWarp)
-    add_groups_kernel(Span table, Span dz, TokenGroups groups, int64_t skipped) {
-  __shared__ __align__(16) float sums[kGroupWarps][kWarp * kWidth];
-  const int warp = static_cast<int>(threadIdx.x) / kWarp, lane = static_cast<int>(threadIdx.x) % kWarp;
-  const int64_t column = (int64_t{blockIdx.x} * kWarp + lane) * kWidth;
-  const int32_t *order = row_of<int32_t>(groups.order, 0), *first = row_of<int32_t>(groups.first, 0);
-  for (int64_t group = blockIdx.y; group < groups.count; group += gridDim.y) {
-    const int32_t row = row_of<int32_t>(groups.row, 0)[group];
-    if (row == skipped) continue;  // the whole block
-    const auto add = [](const float (&more)[kWidth], float (&to)[kWidth]) {
-#pragma unroll
-      for (int i = 0; i < kWidth; ++i) to[i] += more[i];
-    };
-    float total[kWidth] = {};
-    const int32_t end = first[group + 1];
-    if (column < table.cols) {
-      for (int32_t i = first[group] + warp; i < end; i += kGroupWarps * kTokensAtOnce) {
-        float value[kTokensAtOnce][kWidth];  // all under way before the first is added
-#pragma unroll
-        for (int t = 0; t < kTokensAtOnce; ++t) {
-          const int32_t at = i + t * kGroupWarps;
-          if (at < end) load(row_of<float>(dz, order[at]) + column, value[t]);
-        }
-#pragma unroll
-        for (int t = 0; t < kTokensAtOnce; ++t) {
-          if (i + t * kGroupWarps < end) add(value[t], total);
-        }
-      }
-    }
-#pragma unroll
-    for (int i = 0; i < kWidth; ++i) sums[warp][lane * kWidth + i] = total[i];
-    __syncthreads();
-    if (warp == 0 && column < table.cols) {
-#pragma unroll
-      for (int w = 1; w < kGroupWarps; ++w) {
-        float more[kWidth];
-        load(sums[w] + lane * kWidth, more);
-        add(more, total);
-      }
-      float* to = row_of<float>(table, row) + column;
-      float before[kWidth];
-      load(to, before);
-      add(before, total);
-      store(total, to);
-    }
-    __syncthreads();
-  }
-}
-
 }  // namespace
 
 void embedding_layer_norm_forward(Stream& s, const EmbeddingLayerNormForward& a) {
@@ -164,22 +107,6 @@ void embedding_layer_norm_backward(Stream& s, const EmbeddingLayerNormBackward& 
     });
   });
   add_column_sums(s, {.first = a.dgamma, .second = a.dbeta, .x = partial});
-}
-
-void add_groups(Stream& s, const Span& table, const Span& dz, const TokenGroups& groups, int64_t skipped) {
-  constexpr int64_t kMostBlocks = 65535;
-  if (groups.count == 1) {
-    // All tokens, in their order: the token types of texts without a pair. One group would keep few blocks busy.
-    const int32_t row = groups.row.host_as<int32_t>()[0];
-    if (row != skipped) add_column_sums(s, {.first = table.row_slice(row, row + 1), .x = dz});
-    return;
-  }
-  const bool wide = table.cols % kRowWidth == 0 && vectors_fit(kRowWidth, table, dz);
-  const int columns = kWarp * (wide ? kRowWidth : 1);
-  launch(s, wide ? add_groups_kernel<kRowWidth> : add_groups_kernel<1>,
-         {.grid = dim3(blocks_for(table.cols, columns), static_cast<unsigned>(std::min(groups.count, kMostBlocks))),
-          .block = kGroupWarps * kWarp},
-         table, dz, groups, skipped);
 }
 
 }  // namespace aid::cuda

@@ -1,12 +1,9 @@
 // Equations: embedding_layer_norm.h. Forward and dz: a thread takes a contiguous range of tokens, one pass over memory
-// as in residual_layer_norm_cpu.cpp. Table gradients: tokens are grouped by row of the table, and a task sums one
-// group's rows over a block of columns in registers and adds them to the table once. The tasks of a group share
-// nothing, so a table of two rows (token types) keeps many threads busy, too.
+// as in residual_layer_norm_cpu.cpp.
 #include "kernels/lookup/embedding_layer_norm.h"
 
 #include "kernels/cpu/layer_norm_row.h"
 #include "kernels/cpu/philox.h"
-#include "kernels/lookup/group_by_row.h"
 
 namespace aid::AID_TARGET {
 namespace {
@@ -81,29 +78,6 @@ template <class T>
       [&](int64_t c, auto n, Vec value) { store_n(value, dz + c, n); });
 }
 
-// Adds the group's rows of dz to out over `width` columns from `column`: whole vectors in kVectors registers.
-constexpr int kVectors = 8;
-[[gnu::flatten]] void add_group(const TokenGroups& groups, int64_t group, const Span& dz, float* out, int64_t column,
-                                int64_t width) {
-  const int32_t *order = row_of<int32_t>(groups.order, 0), *first = row_of<int32_t>(groups.first, 0) + group;
-  const int32_t *token = order + first[0], *last = order + first[1];
-  if (width == kVectors * kLanes) {
-    Vec sum[kVectors];
-    for (int i = 0; i < kVectors; ++i) sum[i] = 0.0f;
-    for (; token < last; ++token) {
-      const float* from = row_of<float>(dz, *token) + column;
-      for (int i = 0; i < kVectors; ++i) sum[i] += load(from + i * kLanes);
-    }
-    for (int i = 0; i < kVectors; ++i) store(load(out + column + i * kLanes) + sum[i], out + column + i * kLanes);
-    return;
-  }
-  for_vectors(width, [&](int64_t c, auto n) {
-    Vec sum = 0.0f;
-    for (const int32_t* t = token; t < last; ++t) sum += load_n(row_of<float>(dz, *t) + column + c, n);
-    store_n(load_n(out + column + c, n) + sum, out + column + c, n);
-  });
-}
-
 }  // namespace
 
 void embedding_layer_norm_forward(Stream& s, const EmbeddingLayerNormForward& a) {
@@ -117,24 +91,6 @@ void embedding_layer_norm_backward(Stream& s, const EmbeddingLayerNormBackward& 
     sum_over_row_chunks(s, a.dy.rows, a.dgamma, a.dbeta, [&](int64_t token, float* dgamma, float* dbeta) {
       backward_token<T>(a, token, row_of<float>(dz, token), dgamma, dbeta);
     });
-  });
-}
-
-void add_groups(Stream& s, const Span& table, const Span& dz, const TokenGroups& groups, int64_t skipped) {
-  constexpr int64_t kBlock = kVectors * kLanes;
-  const int64_t cols = table.cols, blocks = (cols + kBlock - 1) / kBlock, units = groups.count * blocks;
-  // A unit is a block of a group. Several make a task, for taking a task costs more than adding a row; but many more
-  // tasks than threads, for groups are of unlike size.
-  const int64_t units_per_task = 1 + units / (32 * s.threads());
-  s.team().tasks((units + units_per_task - 1) / units_per_task, [&](int64_t task) {
-    const int64_t last = (task + 1) * units_per_task < units ? (task + 1) * units_per_task : units;
-    for (int64_t unit = task * units_per_task; unit < last; ++unit) {
-      const int64_t group = unit / blocks, column = unit % blocks * kBlock;
-      const int32_t row = row_of<int32_t>(groups.row, 0)[group];
-      if (row == skipped) continue;
-      const int64_t width = cols - column < kBlock ? cols - column : kBlock;
-      add_group(groups, group, dz, row_of<float>(table, row), column, width);
-    }
   });
 }
 

@@ -133,24 +133,28 @@ ResourceTable current_table() {
   std::map<std::string, Resources> kernels[kArchitectures];
   for (int a = 0; a < kArchitectures; ++a) kernels[a] = assemble(a);
   std::map<std::tuple<std::string, int, size_t>, ResourceRow> rows;
-  for (const DType compute : {DType::f32, DType::bf16}) {
-    for (const bool training : {false, true}) {
-      for (const Op& op : count_step({.compute = compute, .training = training, .layers = 2, .sampled_blocks = 1})) {
-        for (const softgpu::Launch& launch : op.launches) {
-          const auto threads = static_cast<int>(launch.block.count());
-          ResourceRow row{.kernel = short_name(launch.kernel),
-                          .threads = threads,
-                          .shared = kernels[0].at(launch.kernel).shared + launch.dynamic_shared};
-          for (int a = 0; a < kArchitectures; ++a) {
-            const Resources& resources = kernels[a].at(launch.kernel);
-            row.registers[a] = resources.registers;
-            row.blocks[a] = blocks_per_processor(a, resources, threads, launch.dynamic_shared);
-          }
-          rows[{row.kernel, threads, row.shared}] = row;
+  const auto add = [&](const std::vector<Op>& ops) {
+    for (const Op& op : ops) {
+      for (const softgpu::Launch& launch : op.launches) {
+        const auto threads = static_cast<int>(launch.block.count());
+        ResourceRow row{.kernel = short_name(launch.kernel),
+                        .threads = threads,
+                        .shared = kernels[0].at(launch.kernel).shared + launch.dynamic_shared};
+        for (int a = 0; a < kArchitectures; ++a) {
+          const Resources& resources = kernels[a].at(launch.kernel);
+          row.registers[a] = resources.registers;
+          row.blocks[a] = blocks_per_processor(a, resources, threads, launch.dynamic_shared);
         }
+        rows[{row.kernel, threads, row.shared}] = row;
       }
     }
+  };
+  for (const DType compute : {DType::f32, DType::bf16}) {
+    for (const bool training : {false, true}) {
+      add(count_step({.compute = compute, .training = training, .layers = 2, .sampled_blocks = 1}));
+    }
   }
+  add(count_textcat(1));
   ResourceTable table{.version = ptxas_version()};
   for (const auto& [key, row] : rows) table.rows.push_back(row);
   return table;
@@ -158,10 +162,9 @@ ResourceTable current_table() {
 
 std::string to_text(const ResourceTable& table) {
   std::string text =
-      "# The kernels of BETO's steps (8 texts of 128 tokens) and what limits how many of their blocks a "
-      "multiprocessor\n"
-      "# holds. Written by ./dev gpu-table; a test compares. occ: threads per cent of the 2,048 that there is room "
-      "for.\n"
+      "# The kernels of BETO's steps (8 texts of 128 tokens) and of spaCy's text categorizer, and what limits how\n"
+      "# many of their blocks a multiprocessor holds. Written by ./dev gpu-table; a test compares. occ: threads per\n"
+      "# cent of the 2,048 that there is room for.\n"
       "# ptxas " +
       table.version +
       "\n"

@@ -28,7 +28,7 @@ std::string ptxas_version();  // "13.0.88"
 // Blocks that a multiprocessor holds at once (NVIDIA's cuda_occupancy.h).
 int blocks_per_processor(int architecture, const Resources& resources, int threads, size_t dynamic_shared);
 
-// A kernel as a step of BETO launches it.
+// A kernel as a step of BETO, or a text categorizer's op, launches it.
 struct ResourceRow {
   std::string kernel;  // short_name()
   int threads = 0;     // of a block
@@ -41,7 +41,7 @@ struct ResourceTable {
   std::string version;  // of ptxas
   std::vector<ResourceRow> rows;
 };
-// Of training and inference, f32 and bf16.
+// Of BETO's training and inference, f32 and bf16, and of count_textcat().
 ResourceTable current_table();
 // For people and for read_table(). The file of the repository is kTableFile, written by ./dev gpu-table.
 std::string to_text(const ResourceTable& table);

@@ -1,5 +1,5 @@
-// What the kernels of BETO's training step ask of a GPU's memory, counted on the software GPU at their real shapes:
-// whole sectors only, no bank twice in a pass, every operand across the bus once.
+// What the kernels of BETO's training step and of spaCy's text categorizer ask of a GPU's memory, counted on the
+// software GPU at their real shapes: whole sectors only, no bank twice in a pass, every operand across the bus once.
 #include "tests/gpumodel/step.h"
 
 #include <gtest/gtest.h>
@@ -68,6 +68,18 @@ void expect_no_bank_conflicts(const std::vector<Op>& ops) {
   }
 }
 
+// Of each of these ops about the bytes that it states.
+void expect_moved(const std::map<std::string, OpSum>& of, const std::vector<std::string>& expected) {
+  for (const std::string& op : expected) {
+    const auto found = of.find(op);
+    ASSERT_NE(found, of.end()) << op << " did not run";
+    const OpSum& sum = found->second;
+    const double moved = static_cast<double>(sum.traffic.read + sum.traffic.written);
+    EXPECT_LE(moved, 1.1 * static_cast<double>(sum.bytes)) << op;
+    EXPECT_GE(moved, 0.9 * static_cast<double>(sum.bytes)) << op << ": the counters miss something";
+  }
+}
+
 void expect_bytes_near_the_least(const std::vector<Op>& ops, int64_t element) {
   auto of = sums_of(ops);
   // Two kernels, neither with atomics, so that each reads q, k, v and dout: 12 matrices cross the bus where one kernel
@@ -83,14 +95,7 @@ void expect_bytes_near_the_least(const std::vector<Op>& ops, int64_t element) {
       "adamw",                        "dropout_forward",               "gather_rows",
       "scatter_add_rows"};
   if (element < 4) expected.push_back("cast");  // between the encoder and the head, which is in f32
-  for (const std::string& op : expected) {
-    const auto found = of.find(op);
-    ASSERT_NE(found, of.end()) << op << " did not run";
-    const OpSum& sum = found->second;
-    const double moved = static_cast<double>(sum.traffic.read + sum.traffic.written);
-    EXPECT_LE(moved, 1.1 * static_cast<double>(sum.bytes)) << op;
-    EXPECT_GE(moved, 0.9 * static_cast<double>(sum.bytes)) << op << ": the counters miss something";
-  }
+  expect_moved(of, expected);
 }
 
 class GpuModel : public testing::TestWithParam<DType> {};
@@ -109,6 +114,17 @@ TEST_P(GpuModel, TrainingStepAsksMemoryForNoMoreThanItMust) {
 
 INSTANTIATE_TEST_SUITE_P(Training, GpuModel, testing::Values(DType::f32, DType::bf16),
                          [](const auto& test) { return std::string(name_of(test.param)); });
+
+TEST(GpuModelTextcat, OpsAskMemoryForNoMoreThanTheyMust) {
+  std::vector<Op> ops = count_textcat(64);
+  expect_no_bank_conflicts(ops);
+  // Not of ops whose rows of a table a sample of blocks cannot count, nor of attention, which reads x twice.
+  expect_moved(sums_of(ops), {"expand_window_forward", "expand_window_backward", "maxout_layer_norm_forward",
+                              "maxout_layer_norm_backward", "segment_reduce_forward", "segment_reduce_backward"});
+  // A bag of words' weights lie anywhere: a sector for each.
+  std::erase_if(ops, [](const Op& op) { return op.name.starts_with("sparse_linear"); });
+  expect_fewest_sectors(ops);
+}
 
 // A sample of blocks stands for all: the same counters, but for what ragged ends make, from some of them as from all.
 TEST(GpuModelSample, EqualsTheWhole) {

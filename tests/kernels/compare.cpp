@@ -28,6 +28,9 @@ std::vector<double> values(CSpan span) {
       case DType::i32:
         value = span.as<int32_t>()[at];
         break;
+      case DType::i64:
+        value = static_cast<double>(span.as<int64_t>()[at]);
+        break;
       default:
         AID_CHECK(false, "test: no values of ", name_of(span.dtype));
     }

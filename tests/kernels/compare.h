@@ -8,7 +8,7 @@
 
 namespace aid::test {
 
-// The elements of a span (f32, bf16, f16, i32), row by row.
+// The elements of a span (f32, bf16, f16, i32, i64), row by row.
 std::vector<double> values(CSpan span);
 // As T: for references in single precision.
 template <class T>

@@ -63,6 +63,9 @@ void write(Span span, const std::vector<double>& values) {
       case DType::i32:
         span.as<int32_t>()[at] = static_cast<int32_t>(value);
         break;
+      case DType::i64:
+        span.as<int64_t>()[at] = static_cast<int64_t>(value);
+        break;
       default:
         AID_CHECK(false, "test: no operands of ", name_of(span.dtype));
     }

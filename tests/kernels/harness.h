@@ -28,6 +28,9 @@ struct Case {
   DType dtype = DType::f32;
   int64_t size = 1;
   int64_t offset = 0;  // elements from a 64-byte border to the first element of every operand
+
+  // Guard elements between rows that can be read in vectors where the first can.
+  int64_t gap() const { return offset == 0 ? 4 : 3; }
 };
 std::string name_of(const Case& c);  // "avx512/bf16/1025/1"
 

@@ -9,7 +9,7 @@
 #include "io/file.h"
 #include "kernels/elements/cast.h"
 #include "kernels/rows/cross_entropy.h"
-#include "kernels/rows/segment_mean.h"
+#include "kernels/rows/segment_reduce.h"
 #include "kernels/update/adamw.h"
 #include "kernels/update/global_norm.h"
 #include "train/text/text_batch.h"
@@ -263,7 +263,7 @@ void Trainer::forward_backward(const Batches::Part& part, float total_weight, Sp
   }
   const CSpan first_sequence = upload(s, batch.first_sequence);
   const Span text_logits = s.arena().take(DType::f32, batch.texts(), classes);
-  segment_mean_forward(s, {.y = text_logits, .x = logits, .first = first_sequence});
+  segment_reduce_forward(s, {.y = text_logits, .x = logits, .first = first_sequence, .reduction = Reduction::mean});
   CSpan class_weights;
   if (!recipe.class_weights.empty()) class_weights = s.upload(vector(recipe.class_weights.data(), classes));
   cross_entropy(s, {.loss = loss,
@@ -273,7 +273,7 @@ void Trainer::forward_backward(const Batches::Part& part, float total_weight, Sp
                     .class_weights = class_weights,
                     .label_smoothing = static_cast<float>(recipe.label_smoothing),
                     .total_weight = total_weight});
-  segment_mean_backward(s, {.dx = logits, .dy = text_logits, .first = first_sequence});
+  segment_reduce_backward(s, {.dx = logits, .dy = text_logits, .first = first_sequence, .reduction = Reduction::mean});
   if (passes.size() == 1) {
     setup_.network.backward(s, logits);
   } else {
@@ -333,7 +333,8 @@ void Trainer::compute_probabilities(const TextBatch& batch, Span host) {
     sequence += pass.sequences();
   }
   const Span text_logits = s.arena().take(DType::f32, batch.texts(), classes);
-  segment_mean_forward(s, {.y = text_logits, .x = logits, .first = upload(s, batch.first_sequence)});
+  segment_reduce_forward(
+      s, {.y = text_logits, .x = logits, .first = upload(s, batch.first_sequence), .reduction = Reduction::mean});
   const Span text_probabilities = s.arena().take(DType::f32, batch.texts(), classes);
   cross_entropy(s, {.probabilities = text_probabilities, .logits = text_logits});
   s.download(host, text_probabilities);

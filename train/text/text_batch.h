@@ -1,5 +1,5 @@
 // Texts of an EncodedTexts as a packed batch. A text may be several sequences (windows): its logits are their mean
-// (kernels/rows/segment_mean.h), and its gradient goes back to each in equal parts.
+// (kernels/rows/segment_reduce.h), and its gradient goes back to each in equal parts.
 #pragma once
 
 #include <span>
