@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Times the tokenizer of a spaCy pipeline against spaCy's in one run, in turns, and checks that every document gets the same tokens and ids.
+"""Times the tokenizer of a spaCy pipeline, and its text categorizer where there is one, against spaCy's in one run, in turns, and checks that
+every document gets the same tokens, ids and scores.
 
     ./dev compare spacy PIPELINE TEXTS [--json FILE]
 
@@ -7,6 +8,7 @@ PIPELINE is a folder that spacy.load() takes, TEXTS a folder of .txt files. Prin
 ratio is the median of the pairs' ratios, a pair being one pass of the peer beside one of ours; above 1, ours is faster.
 """
 import argparse
+import os
 import pathlib
 import sys
 import tempfile
@@ -15,6 +17,9 @@ import numpy
 import spacy
 from paired import Worker, compare, report, timed_ms
 
+TEXTCATS = ("textcat", "textcat_multilabel")
+# Long sums of f32 in another order.
+SCORE_TOLERANCE = 1e-4
 ATTRIBUTES = ["ORTH", "NORM", "LOWER", "PREFIX", "SUFFIX", "SHAPE", "SPACY", "IS_SPACE"]
 
 
@@ -27,6 +32,26 @@ def documents(file):
         at += 1 + count
 
 
+def compare_textcat(nlp, pipeline, files, texts, folder):
+    """Works of the whole pipeline, and the files whose scores differ. Ours reads the files, too."""
+    labels = nlp.get_pipe(next(name for name, factory in nlp.pipe_factories.items() if factory in TEXTCATS)).labels
+    ours = Worker("textcat_folder", pipeline, folder / "files", folder / "scores")
+    expected = numpy.array([[doc.cats[label] for label in labels] for doc in nlp.pipe(texts)])
+    found = numpy.fromfile(folder / "scores", dtype="<f4").reshape(expected.shape)
+    differences = abs(found - expected).max(axis=1)
+    print(f"scores differ by {differences.max():.1e} at most", file=sys.stderr)
+    cores = len(os.sched_getaffinity(0))
+
+    def pipe(**options):
+        return timed_ms(lambda: [doc.cats for doc in nlp.pipe(texts, **options)])
+
+    works = [
+        compare("textcat, 1 thread", "spaCy nlp.pipe", 5.0, lambda: ours.ms("one"), pipe, pairs=5),
+        compare(f"textcat, {cores} threads", f"spaCy nlp.pipe, {cores} processes", 5.0, lambda: ours.ms("all"), lambda: pipe(n_process=cores), pairs=5),
+    ]
+    return works, [str(file) for file, difference in zip(files, differences) if difference > SCORE_TOLERANCE]
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("pipeline", type=pathlib.Path)
@@ -35,7 +60,8 @@ def main():
     options = parser.parse_args()
     files = sorted(options.texts.rglob("*.txt"))
     texts = [file.read_bytes().decode("utf-8", errors="replace") for file in files]
-    theirs = spacy.load(options.pipeline).tokenizer
+    nlp = spacy.load(options.pipeline)
+    theirs = nlp.tokenizer
 
     def tokenize(tokenizer):
         return timed_ms(lambda: [len(doc) for doc in tokenizer.pipe(texts)])
@@ -51,9 +77,13 @@ def main():
             compare("tokenize, 1 thread, nothing cached", "spaCy tokenizer.pipe", 5.0, lambda: ours.ms("cold"),
                     lambda: tokenize(spacy.load(options.pipeline).tokenizer), pairs=3),
         ]
+        if set(TEXTCATS) & set(nlp.pipe_factories.values()):
+            works, differing_scores = compare_textcat(nlp, options.pipeline, files, texts, folder)
+            result += works
+            differing += differing_scores
     tokens = sum(map(len, expected))
     print(f"{len(files)} files, {tokens} tokens; {tokens / result[0]['ours_ms'] / 1000:.1f} million tokens/s; "
-          f"{len(files) - len(differing)} of {len(files)} files have the tokens and ids of spaCy", file=sys.stderr)
+          f"{len(files) - len(differing)} of {len(files)} files have the tokens, ids and scores of spaCy", file=sys.stderr)
     return report(result, options.json, differing)
 
 

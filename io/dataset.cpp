@@ -167,10 +167,10 @@ void check_same_labels(std::span<const std::string> expected, std::string_view e
               "; expected the same folders in both");
 }
 
-std::optional<Text> load_text(const fs::path& file, std::vector<Skipped>& skipped) {
+std::optional<Text> load_text(const fs::path& file, std::vector<Skipped>& skipped, Blank blank) {
   try {
     Text text = decode_text(read_text(file));
-    if (!is_blank(text.utf8)) return text;
+    if (blank == Blank::taken || !is_blank(text.utf8)) return text;
     skipped.push_back({file, "empty: nothing but white space"});
   } catch (const Error& error) {
     skipped.push_back({file, error.what()});

@@ -52,9 +52,11 @@ LabelledFolder open_labelled_folder(const std::filesystem::path& folder);
 void check_same_labels(std::span<const std::string> expected, std::string_view expected_where,
                        std::span<const std::string> found, std::string_view found_where);
 
-// The file's text; or, where it cannot be read, is no text or is blank, nothing, and the file with the reason in
-// `skipped`.
-std::optional<Text> load_text(const std::filesystem::path& file, std::vector<Skipped>& skipped);
+enum class Blank : unsigned char { refused, taken };  // nothing but white space
+// The file's text; or, where it cannot be read, is no text or is blank (unless that is taken), nothing, and the file
+// with the reason in `skipped`.
+std::optional<Text> load_text(const std::filesystem::path& file, std::vector<Skipped>& skipped,
+                              Blank blank = Blank::refused);
 
 struct ManifestLine {
   std::string name;    // "LABEL/NAME"; in a folder without labels "NAME"

@@ -7,7 +7,7 @@
 namespace aid::nn {
 namespace {
 
-constexpr int64_t kAlignment = 16;         // floats
+constexpr int64_t kAlignment = 16;          // floats
 constexpr int64_t kComputeAlignment = 128;  // 256 bytes of 16-bit elements, which matrix libraries have their best for
 
 int64_t rows_of(const Parameter& parameter) { return parameter.shape.size() == 2 ? parameter.shape[0] : 1; }

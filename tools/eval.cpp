@@ -118,7 +118,9 @@ int evaluate(const EvalOptions& options) {
 Command add_eval(CLI::App& program) {
   CLI::App* app = program.add_subcommand("eval", "Measures a model on a labelled folder: DIR/LABEL/*.txt");
   const auto options = std::make_shared<EvalOptions>();
-  app->add_option("MODEL", options->model, "Folder of the model")->required()->type_name("");
+  app->add_option("MODEL", options->model, "Folder of the model, or of a spaCy pipeline with a text categorizer")
+      ->required()
+      ->type_name("");
   app->add_option("DIR", options->data, "Folder of texts, one folder per label")->required()->type_name("");
   app->add_option("--json", options->json, "Writes the metrics there too, as JSON")->type_name("FILE");
   app->add_option("--report", options->report, "Writes DIR/report.html: everything for people, in one file")

@@ -152,7 +152,9 @@ Command add_predict(CLI::App& program) {
   CLI::App* app =
       program.add_subcommand("predict", "Classifies documents: a line of JSON or CSV each, in the order given");
   const auto options = std::make_shared<PredictOptions>();
-  app->add_option("MODEL", options->model, "Folder of the model")->required()->type_name("");
+  app->add_option("MODEL", options->model, "Folder of the model, or of a spaCy pipeline with a text categorizer")
+      ->required()
+      ->type_name("");
   app->add_option("PATH", options->paths,
                   "Text files, folders (all .txt files below them, by name), or -: paths from stdin, one a line")
       ->required()

@@ -1,6 +1,7 @@
 // Activations, element by element (Hendrycks & Gimpel 2016, arXiv:1606.08415 for GELU):
 //   gelu_erf  x Φ(x) = x/2 (1 + erf(x / √2))        gelu_tanh  x/2 (1 + tanh(√(2/π) (x + 0.044715 x³)))
 //   relu      max(x, 0)                             tanh       tanh(x)
+//   logistic  1 / (1 + e^-x)
 // Backward takes the pre-activation x: dx = dy * f'(x).
 #pragma once
 

@@ -31,6 +31,14 @@ struct Tanh {
     return {y, 1.0f - y * y};
   }
 };
+// y' = y (1 - y); 1 - y is e^-x y, which has all its digits where y is close to 1; bounded, so that infinity times 0 is
+// no NaN.
+struct Logistic {
+  [[gnu::always_inline]] static ValueAndSlope at(Vec x) {
+    const Vec power = exp(-x), value = 1.0f / (1.0f + power);
+    return {value, stdx::min(power, Vec(1e38f)) * value * value};
+  }
+};
 // x, but above -far; and within [-far, far]. Where a GELU's exponential has long become 0, so that infinity times 0 is
 // no NaN. NaN stays.
 struct Bounded {
@@ -109,6 +117,8 @@ void with_activation(Activation activation, F&& f) {
       return f(Relu{});
     case Activation::tanh:
       return f(Tanh{});
+    case Activation::logistic:
+      return f(Logistic{});
   }
 }
 

@@ -16,7 +16,7 @@
 
 namespace aid {
 
-enum class Activation : uint8_t { none, gelu_erf, gelu_tanh, relu, tanh };
+enum class Activation : uint8_t { none, gelu_erf, gelu_tanh, relu, tanh, logistic };
 
 // W for the products: on the CPU in the matrix library's own blocked layout, on a GPU as a matrix of the compute dtype.
 // Movable.

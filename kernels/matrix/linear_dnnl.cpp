@@ -74,6 +74,8 @@ dnnl::algorithm algorithm_of(Activation activation) {
       return dnnl::algorithm::eltwise_relu;
     case Activation::tanh:
       return dnnl::algorithm::eltwise_tanh;
+    case Activation::logistic:
+      return dnnl::algorithm::eltwise_logistic;
     case Activation::none:
       break;
   }

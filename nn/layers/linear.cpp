@@ -37,6 +37,7 @@ Linear::Linear(ParameterStore& store, const Options& options)
                                  weight_.empty() ? Place::aligned : Place::adjacent, options.compute));
   }
   for (const std::string& name : options.names) {
+    if (!options.bias) break;
     bias_.push_back(
         &store.add(name + ".bias", {options.out}, bias_.empty() ? Place::aligned : Place::adjacent, options.compute));
   }
@@ -46,6 +47,7 @@ void Linear::update_weights(Stream& s) {
   std::vector<CSpan> stacked;
   for (const Parameter* weight : weight_) stacked.push_back(computed(*weight));
   packed_.update(s, stacked);
+  if (bias_.empty()) return;
 
   const CSpan first = computed(*bias_.front());
   const int64_t out = first.cols;
@@ -75,7 +77,7 @@ void Linear::backward_input(Stream& s, Span dx, CSpan dy) const {
 
 void Linear::backward_weight(Stream& s, CSpan dy, CSpan x) const {
   linear_backward_weight(s, {.dw = joined(weight_.front()->gradient, weight_.size()),
-                             .dbias = joined(bias_.front()->gradient, bias_.size()),
+                             .dbias = bias_.empty() ? Span{} : joined(bias_.front()->gradient, bias_.size()),
                              .dy = dy,
                              .x = x});
 }

@@ -14,6 +14,7 @@ class Linear {
     int64_t out;                     // of each
     int64_t in;
     DType compute;
+    bool bias = true;
   };
   Linear(ParameterStore& store, const Options& options);
 

@@ -88,12 +88,19 @@ void expect_bytes_near_the_least(const std::vector<Op>& ops, int64_t element) {
   // dy's two parts are read, and the words' rows; dz is written, and read for each of three tables; the word table's
   // rows, of which random ids repeat few, are read, added to and written.
   of.at("embedding_layer_norm_backward").bytes = kTokens * kHidden * (2 * element + 4 + 4 + 3 * 4 + 4 + 4);
-  std::vector<std::string> expected = {
-      "embedding_layer_norm_forward", "embedding_layer_norm_backward", "residual_layer_norm_forward",
-      "residual_layer_norm_backward", "attention_forward",             "attention_backward",
-      "activation_forward",           "activation_backward",           "global_norm",
-      "adamw",                        "dropout_forward",               "gather_rows",
-      "scatter_add_rows"};
+  std::vector<std::string> expected = {"embedding_layer_norm_forward",
+                                       "embedding_layer_norm_backward",
+                                       "residual_layer_norm_forward",
+                                       "residual_layer_norm_backward",
+                                       "attention_forward",
+                                       "attention_backward",
+                                       "activation_forward",
+                                       "activation_backward",
+                                       "global_norm",
+                                       "adamw",
+                                       "dropout_forward",
+                                       "gather_rows",
+                                       "scatter_add_rows"};
   if (element < 4) expected.push_back("cast");  // between the encoder and the head, which is in f32
   expect_moved(of, expected);
 }

@@ -13,8 +13,8 @@
 namespace aid::test {
 namespace {
 
-constexpr Activation kAll[] = {Activation::none, Activation::gelu_erf, Activation::gelu_tanh, Activation::relu,
-                               Activation::tanh};
+constexpr Activation kAll[] = {Activation::none, Activation::gelu_erf, Activation::gelu_tanh,
+                               Activation::relu, Activation::tanh,     Activation::logistic};
 
 template <class Real>
 std::vector<Real> applied(CSpan x, Activation f) {
@@ -178,7 +178,13 @@ TEST(Activation, EdgesOfTheRange) {
         SCOPED_TRACE(x[i]);
         if (std::isnan(x[i])) {
           EXPECT_TRUE(std::isnan(value[i])) << value[i];
-          EXPECT_TRUE(is_gelu || f == Activation::tanh ? std::isnan(slope[i]) : slope[i] == 1) << slope[i];
+          const bool is_smooth = is_gelu || f == Activation::tanh || f == Activation::logistic;
+          EXPECT_TRUE(is_smooth ? std::isnan(slope[i]) : slope[i] == 1) << slope[i];
+        } else if (f == Activation::logistic) {
+          const double exact = reference::activation(f, static_cast<double>(x[i]));
+          const double exact_slope = reference::activation_slope(f, static_cast<double>(x[i]));
+          EXPECT_NEAR(value[i], exact, 2e-7 * exact);
+          EXPECT_NEAR(slope[i], exact_slope, 5e-7 * exact_slope);
         } else if (std::abs(x[i]) <= 1e-30f) {
           EXPECT_FLOAT_EQ(value[i], is_gelu ? x[i] / 2 : f == Activation::relu ? std::max(x[i], 0.0f) : x[i]);
           EXPECT_EQ(slope[i], is_gelu ? 0.5f : f == Activation::relu && x[i] <= 0 ? 0 : 1);

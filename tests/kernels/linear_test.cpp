@@ -88,7 +88,7 @@ TEST(Linear, ForwardActivations) {
     weights.update(loader, w.span());
     loader.synchronize();  // another stream uses them
     for (const Activation activation :
-         {Activation::gelu_erf, Activation::gelu_tanh, Activation::relu, Activation::tanh}) {
+         {Activation::gelu_erf, Activation::gelu_tanh, Activation::relu, Activation::tanh, Activation::logistic}) {
       OpRun run(c);
       const CSpan x = run.input(random.normal(c.size * kIn), c.size, kIn);
       const CSpan bias = run.input(random.normal(kOut), 1, kOut, {DType::f32});

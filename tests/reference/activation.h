@@ -22,6 +22,8 @@ Real activation(Activation f, Real x) {
       return x > 0 ? x : 0;
     case Activation::tanh:
       return std::tanh(x);
+    case Activation::logistic:
+      return 1 / (1 + std::exp(-x));
   }
   return x;
 }
@@ -45,6 +47,8 @@ Real activation_slope(Activation f, Real x) {
       const Real t = std::tanh(x);
       return 1 - t * t;
     }
+    case Activation::logistic:
+      return 1 / ((1 + std::exp(-x)) * (1 + std::exp(x)));
   }
   return 1;
 }

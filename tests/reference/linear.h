@@ -21,6 +21,8 @@ T activate(Activation activation, T x) {
       return x > 0 ? x : 0;
     case Activation::tanh:
       return std::tanh(x);
+    case Activation::logistic:
+      return 1 / (1 + std::exp(-x));
     case Activation::none:
       break;
   }

@@ -30,26 +30,6 @@ const Entry* find(const Entry (&sorted)[kCount], std::string_view name) {
   return found != std::end(sorted) && found->name == name ? found : nullptr;
 }
 
-uint64_t murmur_hash_64a(std::string_view text, uint64_t seed) {
-  constexpr uint64_t kMultiplier = 0xC6A4A7935BD1E995;
-  constexpr int kShift = 47;
-  uint64_t hash = seed ^ (text.size() * kMultiplier);
-  for (; text.size() >= 8; text.remove_prefix(8)) {
-    uint64_t block;
-    std::memcpy(&block, text.data(), 8);
-    block *= kMultiplier;
-    block ^= block >> kShift;
-    hash = (hash ^ block * kMultiplier) * kMultiplier;
-  }
-  if (!text.empty()) {
-    uint64_t rest = 0;
-    std::memcpy(&rest, text.data(), text.size());
-    hash = (hash ^ rest) * kMultiplier;
-  }
-  hash = (hash ^ hash >> kShift) * kMultiplier;
-  return hash ^ hash >> kShift;
-}
-
 std::string shape_of(const std::u32string& word) {
   constexpr size_t kLong = 100;
   constexpr int kLongestRun = 4;
@@ -76,6 +56,26 @@ std::string utf8_of(std::u32string_view code_points) {
 }
 
 }  // namespace
+
+uint64_t murmur_hash_64a(std::string_view text, uint64_t seed) {
+  constexpr uint64_t kMultiplier = 0xC6A4A7935BD1E995;
+  constexpr int kShift = 47;
+  uint64_t hash = seed ^ (text.size() * kMultiplier);
+  for (; text.size() >= 8; text.remove_prefix(8)) {
+    uint64_t block;
+    std::memcpy(&block, text.data(), 8);
+    block *= kMultiplier;
+    block ^= block >> kShift;
+    hash = (hash ^ block * kMultiplier) * kMultiplier;
+  }
+  if (!text.empty()) {
+    uint64_t rest = 0;
+    std::memcpy(&rest, text.data(), text.size());
+    hash = (hash ^ rest) * kMultiplier;
+  }
+  hash = (hash ^ hash >> kShift) * kMultiplier;
+  return hash ^ hash >> kShift;
+}
 
 uint64_t string_id(std::string_view text) {
   constexpr uint64_t kSeed = 1;

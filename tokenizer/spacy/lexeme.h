@@ -7,8 +7,11 @@
 
 namespace aid::tokenizer::spacy {
 
+/// MurmurHash64A (Appleby; murmurhash/MurmurHash2.cpp).
+uint64_t murmur_hash_64a(std::string_view bytes, uint64_t seed);
+
 /// The 64 bits by which spaCy's StringStore knows a string (spacy/strings.pyx): 0 for the empty one, a small number for
-/// the 456 of its symbol table, else MurmurHash64A with seed 1 (Appleby; murmurhash/MurmurHash2.cpp).
+/// the 456 of its symbol table, else MurmurHash64A with seed 1.
 uint64_t string_id(std::string_view text);
 
 /// What textcat's layers read of a word: string ids, as doc.to_array() gives them.

@@ -103,7 +103,8 @@ MsgpackReader::Head MsgpackReader::take(Type expected, std::string_view what) {
     refuse(at_, std::string(what) + " is " + name_of(found.type) + "; expected " + name_of(expected));
   }
   const size_t left = bytes_.size() - at_ - found.length;
-  const bool counts = expected == Type::kString || expected == Type::kArray || expected == Type::kMap;
+  const bool counts =
+      expected == Type::kString || expected == Type::kBinary || expected == Type::kArray || expected == Type::kMap;
   const uint64_t each = expected == Type::kMap ? 2 : 1;
   if (counts && found.value > left / each) {
     refuse(at_, std::string(what) + " is " + name_of(expected) + " of " + std::to_string(found.value) + ", but only " +
@@ -124,6 +125,13 @@ std::string_view MsgpackReader::read_string(std::string_view what) {
   if (!is_utf8(text)) refuse(begin, std::string(what) + " is not UTF-8");
   at_ += length;
   return text;
+}
+
+std::string_view MsgpackReader::read_binary(std::string_view what) {
+  const auto length = static_cast<size_t>(take(Type::kBinary, what).value);
+  const std::string_view binary = bytes_.substr(at_, length);
+  at_ += length;
+  return binary;
 }
 
 size_t MsgpackReader::read_array(std::string_view what) { return static_cast<size_t>(take(Type::kArray, what).value); }

@@ -26,6 +26,7 @@ class MsgpackReader {
   bool read_bool(std::string_view what);
   uint64_t read_unsigned(std::string_view what);
   std::string_view read_string(std::string_view what);  // valid UTF-8; lies in `bytes`
+  std::string_view read_binary(std::string_view what);  // lies in `bytes`
   size_t read_array(std::string_view what);             // how many values follow
   size_t read_map(std::string_view what);               // how many pairs follow
   void skip();

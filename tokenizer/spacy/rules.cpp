@@ -120,7 +120,7 @@ bool is_pipeline(const path& folder) { return std::filesystem::exists(folder / k
 
 Rules read_rules(const path& folder) {
   const path config = folder / kConfig, lookups = folder / "vocab" / "lookups.bin";
-  check_tokenizer_is_spacys(read_file(config), config.string());
+  check_tokenizer_is_spacys(ConfigFile(read_file(config), config.string()));
   Rules rules;
   read_tokenizer(folder / kTokenizer, rules);
   if (std::filesystem::exists(lookups)) rules.norms = read_norms(lookups);

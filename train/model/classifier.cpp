@@ -1,7 +1,9 @@
 #include "train/model/classifier.h"
 
 #include "io/error.h"
+#include "tokenizer/spacy/rules.h"
 #include "train/model/bert_classifier.h"
+#include "train/model/textcat_classifier.h"
 
 namespace aid::train {
 
@@ -23,6 +25,7 @@ DType compute_type(Precision precision, const Stream& stream) {
 }
 
 std::unique_ptr<Classifier> open_classifier(const std::filesystem::path& folder, const OpenOptions& options) {
+  if (tokenizer::spacy::is_pipeline(folder)) return open_textcat_classifier(folder, options);
   return open_bert_classifier(folder, options);
 }
 

@@ -197,7 +197,8 @@ TEST(SpacyPipeline, RefusesTokenizersThatTheFilesDoNotState) {
               HasSubstr("{\"@tokenizers\":\"mine\"}"));
   EXPECT_THAT(refusal(rules, config(kPlain, "\"hi\"")), HasSubstr("[nlp] lang is \"hi\""));
   EXPECT_THAT(refusal(rules, config(kPlain, "${system.lang}")),
-              HasSubstr("[nlp] lang is ${system.lang}; expected JSON"));
+              HasSubstr("[nlp] lang stands for ${system.lang}, which is not there"));
+  EXPECT_THAT(refusal(rules, config(kPlain, "es")), HasSubstr("[nlp] lang is es; expected JSON"));
   EXPECT_THAT(refusal(rules, config(kPlain + "before_creation = {\"@callbacks\":\"mine\"}\n")),
               HasSubstr("[nlp] before_creation is {\"@callbacks\":\"mine\"}, Python code"));
   EXPECT_THAT(refusal(rules, config(kPlain + "[nlp.after_creation]\n@callbacks = \"mine\"\n")),
