@@ -2,24 +2,32 @@
 """Times the tokenizer of a spaCy pipeline, and its text categorizer where there is one, against spaCy's in one run, in turns, and checks that
 every document gets the same tokens, ids and scores.
 
-    ./dev compare spacy PIPELINE TEXTS [--json FILE]
+    ./dev compare spacy PIPELINE TEXTS [--train DATA] [--json FILE]
 
-PIPELINE is a folder that spacy.load() takes, TEXTS a folder of .txt files. Prints {work, peer, ratio, bar, ours_ms, peer_ms} for each work:
+PIPELINE is a folder that spacy.load() takes, TEXTS a folder of .txt files. DATA has train/ and val/, a folder of texts for each label:
+PIPELINE's config.cfg is then trained on them, some steps. Prints {work, peer, ratio, bar, ours_ms, peer_ms} for each work:
 ratio is the median of the pairs' ratios, a pair being one pass of the peer beside one of ours; above 1, ours is faster.
 """
 import argparse
 import os
 import pathlib
+import subprocess
 import sys
 import tempfile
 
 import numpy
 import spacy
-from paired import Worker, compare, report, timed_ms
+from paired import ROOT, Worker, compare, report, timed_ms
+from spacy.tokens import DocBin
+from spacy.training.initialize import init_nlp
+from spacy.training.loop import train
+from spacy.util import load_config
 
 TEXTCATS = ("textcat", "textcat_multilabel")
 # Long sums of f32 in another order.
 SCORE_TOLERANCE = 1e-4
+STEPS = 100
+AID = ROOT / "build/release/aid"
 ATTRIBUTES = ["ORTH", "NORM", "LOWER", "PREFIX", "SUFFIX", "SHAPE", "SPACY", "IS_SPACE"]
 
 
@@ -52,10 +60,40 @@ def compare_textcat(nlp, pipeline, files, texts, folder):
     return works, [str(file) for file, difference in zip(files, differences) if difference > SCORE_TOLERANCE]
 
 
+def compare_training(pipeline, data, folder):
+    """One training each, whole: of ours the process, of spaCy's the corpus' reading, the first weights and the loop."""
+    labels = sorted(path.name for path in (data / "train").iterdir() if path.is_dir())
+    blank = spacy.blank("es")
+    for part in ("train", "val"):
+        collection = DocBin()
+        for label in labels:
+            for file in sorted((data / part / label).glob("*.txt")):
+                doc = blank.make_doc(file.read_text(encoding="utf-8", errors="replace"))
+                doc.cats = {one: float(one == label) for one in labels}
+                collection.add(doc)
+        collection.to_disk(folder / f"{part}.spacy")
+
+    def ours():
+        return timed_ms(lambda: subprocess.run(
+            [AID, "train", "textcat", "--train", folder / "train.spacy", "--val", folder / "val.spacy", "--out", folder / "ours",
+             "--config", pipeline / "config.cfg", "--max-steps", str(STEPS), "--eval-every", str(STEPS), "--overwrite", "--quiet"],
+            check=True, stdout=subprocess.DEVNULL))
+
+    def theirs():
+        config = load_config(pipeline / "config.cfg", overrides={
+            "paths.train": str(folder / "train.spacy"), "paths.dev": str(folder / "val.spacy"), "training.max_steps": STEPS,
+            "training.eval_frequency": STEPS})
+        (folder / "theirs").mkdir(exist_ok=True)
+        return timed_ms(lambda: train(init_nlp(config), folder / "theirs", stdout=open(os.devnull, "w")))
+
+    return compare(f"train textcat, {STEPS} steps", "spaCy train", 5.0, ours, theirs, pairs=1)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("pipeline", type=pathlib.Path)
     parser.add_argument("texts", type=pathlib.Path)
+    parser.add_argument("--train", type=pathlib.Path)
     parser.add_argument("--json", type=pathlib.Path)
     options = parser.parse_args()
     files = sorted(options.texts.rglob("*.txt"))
@@ -81,6 +119,8 @@ def main():
             works, differing_scores = compare_textcat(nlp, options.pipeline, files, texts, folder)
             result += works
             differing += differing_scores
+        if options.train:
+            result.append(compare_training(options.pipeline, options.train, folder))
     tokens = sum(map(len, expected))
     print(f"{len(files)} files, {tokens} tokens; {tokens / result[0]['ours_ms'] / 1000:.1f} million tokens/s; "
           f"{len(files) - len(differing)} of {len(files)} files have the tokens, ids and scores of spaCy", file=sys.stderr)

@@ -14,21 +14,17 @@ constexpr std::uint64_t kMostContent = std::uint64_t{4} << 30;
 
 struct Inflater {
   z_stream stream{};
-  Inflater() {
-    constexpr int kGzipOnly = 16;
-    if (::inflateInit2(&stream, MAX_WBITS + kGzipOnly) != Z_OK) throw Error("zlib cannot begin to decompress");
+  explicit Inflater(int window_bits) {
+    if (::inflateInit2(&stream, window_bits) != Z_OK) throw Error("zlib cannot begin to decompress");
   }
   ~Inflater() { ::inflateEnd(&stream); }
   Inflater(const Inflater&) = delete;
   Inflater& operator=(const Inflater&) = delete;
 };
 
-}  // namespace
-
-bool is_gzip(std::string_view bytes) { return bytes.starts_with("\x1f\x8b"); }
-
-std::string gunzip(std::string_view bytes, const std::string& name) {
-  Inflater inflater;
+// All streams, one behind the other. format: what errors call it.
+std::string inflate_all(std::string_view bytes, int window_bits, const char* format, const std::string& name) {
+  Inflater inflater(window_bits);
   z_stream& z = inflater.stream;
   std::string content;
   std::string block(1 << 16, '\0');
@@ -49,10 +45,23 @@ std::string gunzip(std::string_view bytes, const std::string& name) {
       ::inflateReset(&z);
     } else if (status != Z_OK) {
       const bool cut_off = status == Z_BUF_ERROR;
-      throw Error(name + (cut_off ? ": the gzip data ends early, after " : ": the gzip data is damaged after ") +
+      throw Error(name + ": the " + format + (cut_off ? " data ends early, after " : " data is damaged after ") +
                   std::to_string(content.size()) + " bytes of content; fetch the file again");
     }
   }
+}
+
+}  // namespace
+
+bool is_gzip(std::string_view bytes) { return bytes.starts_with("\x1f\x8b"); }
+
+std::string gunzip(std::string_view bytes, const std::string& name) {
+  constexpr int kGzipOnly = 16;
+  return inflate_all(bytes, MAX_WBITS + kGzipOnly, "gzip", name);
+}
+
+std::string inflate_zlib(std::string_view bytes, const std::string& name) {
+  return inflate_all(bytes, MAX_WBITS, "zlib", name);
 }
 
 }  // namespace aid::io

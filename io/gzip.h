@@ -11,4 +11,7 @@ bool is_gzip(std::string_view bytes);
 // cut off or damaged (each member's CRC-32 is checked) and for more than 4 GiB of content.
 std::string gunzip(std::string_view bytes, const std::string& name);
 
+// The same of one zlib stream (RFC 1950), what Python's zlib.compress() writes; its Adler-32 is checked.
+std::string inflate_zlib(std::string_view bytes, const std::string& name);
+
 }  // namespace aid::io

@@ -1,13 +1,10 @@
 #include "nn/textcat.h"
 
-#include <optional>
-
 #include "kernels/elements/activation.h"
 #include "kernels/matrix/sparse_linear.h"
 #include "kernels/rows/cross_entropy.h"
 #include "kernels/rows/parametric_attention.h"
-#include "nn/layers/maxout.h"
-#include "nn/layers/tok2vec.h"
+#include "nn/textcat_state.h"
 
 namespace aid::nn {
 namespace {
@@ -16,22 +13,6 @@ using Pooling = TextCatConfig::Pooling;
 
 constexpr int64_t kOtherParameters = 11;  // than tok2vec's
 constexpr int64_t kPieces = 3;            // of the pooled maxout
-
-// Not an empty span where there are no values: those stand for what is left out.
-template <class T>
-CSpan upload(Stream& s, const std::vector<T>& values) {
-  static const T nothing{};
-  return s.upload(vector(values.empty() ? &nothing : values.data(), static_cast<int64_t>(values.size())));
-}
-
-// Of rows of padding and of documents in turn, the documents'.
-template <class AnySpan>
-AnySpan of_documents(AnySpan rows) {
-  AnySpan documents = rows.row_slice(1, rows.rows);
-  documents.rows = rows.rows / 2;
-  documents.stride *= 2;
-  return documents;
-}
 
 void check(const TextCatConfig& config) {
   AID_CHECK(config.labels > 0 && (config.bag || config.tok2vec), "a text categorizer of ", config.labels, " labels",
@@ -42,24 +23,9 @@ void check(const TextCatConfig& config) {
 
 }  // namespace
 
-struct TextCat::State {
-  State(const TextCatConfig& the_config, Device device);
-
-  void activate(Stream& s, Span y, CSpan x) const;
-  void bag_forward(Stream& s, Span y, const TextCatBatch& batch) const;
-  void pool(Stream& s, Span y, const Tok2Vec::Encoded& encoded) const;
-
-  TextCatConfig config;
-  ParameterStore store;
-  const Parameter *bag_weight = nullptr, *bag_bias = nullptr, *query = nullptr;
-  std::optional<Tok2Vec> tok2vec;
-  std::optional<Linear> key, output;
-  std::optional<Maxout> pooled;
-};
-
-TextCat::State::State(const TextCatConfig& the_config, Device device)
+TextCat::State::State(const TextCatConfig& the_config, Device device, Mode mode)
     : config(the_config),
-      store(Mode::inference, kOtherParameters + (config.tok2vec ? Tok2Vec::parameters(*config.tok2vec) : 0), device) {
+      store(mode, kOtherParameters + (config.tok2vec ? Tok2Vec::parameters(*config.tok2vec) : 0), device) {
   check(config);
   if (config.bag) {
     bag_weight = &store.add("bag.weight", {config.labels * config.bag->length});
@@ -91,17 +57,22 @@ void TextCat::State::activate(Stream& s, Span y, CSpan x) const {
   }
 }
 
-void TextCat::State::bag_forward(Stream& s, Span y, const TextCatBatch& batch) const {
-  const Scratch scratch(s);
-  const Span sums = config.bag->output_layer ? s.arena().take(DType::f32, y.rows, y.cols) : y;
-  sparse_linear_forward(s, {.y = sums,
+void TextCat::State::bag_sums(Stream& s, Span y, const TextCatBatch& batch) const {
+  sparse_linear_forward(s, {.y = y,
                             .w = bag_weight->value,
                             .bias = bag_bias->value,
-                            .index = upload(s, batch.bag_index),
-                            .values = upload(s, batch.bag_values),
-                            .first = upload(s, batch.first_item),
+                            .index = upload_all(s, batch.bag_index),
+                            .values = upload_all(s, batch.bag_values),
+                            .first = upload_all(s, batch.first_item),
                             .class_stride = config.bag->class_stride});
-  if (config.bag->output_layer) activate(s, y, sums);
+}
+
+void TextCat::State::bag_forward(Stream& s, Span y, const TextCatBatch& batch) const {
+  if (!config.bag->output_layer) return bag_sums(s, y, batch);
+  const Scratch scratch(s);
+  const Span sums = s.arena().take(DType::f32, y.rows, y.cols);
+  bag_sums(s, sums, batch);
+  activate(s, y, sums);
 }
 
 // y: a row for each run of padding and each document in turn.
@@ -130,7 +101,8 @@ void TextCat::State::pool(Stream& s, Span y, const Tok2Vec::Encoded& encoded) co
   pooled->forward(s, of_documents(y), of_documents(sums), of_documents(sums));
 }
 
-TextCat::TextCat(const TextCatConfig& config, Device device) : state_(std::make_unique<State>(config, device)) {}
+TextCat::TextCat(const TextCatConfig& config, Device device, Mode mode)
+    : state_(std::make_unique<State>(config, device, mode)) {}
 TextCat::~TextCat() = default;
 TextCat::TextCat(TextCat&&) noexcept = default;
 TextCat& TextCat::operator=(TextCat&&) noexcept = default;

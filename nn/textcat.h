@@ -10,16 +10,17 @@
 #include <span>
 
 #include "kernels/core/stream.h"
+#include "nn/layers/dropout.h"
+#include "nn/mode.h"
 #include "nn/parameter.h"
 #include "nn/textcat_batch.h"
 #include "nn/textcat_config.h"
 
 namespace aid::nn {
 
-// For inference.
 class TextCat {
  public:
-  TextCat(const TextCatConfig& config, Device device);
+  TextCat(const TextCatConfig& config, Device device, Mode mode = Mode::inference);
   ~TextCat();
   TextCat(TextCat&&) noexcept;
   TextCat& operator=(TextCat&&) noexcept;
@@ -36,6 +37,13 @@ class TextCat {
 
   // Scores, f32 [documents, labels], in the stream's arena until its release().
   Span forward(Stream& s, const TextCatBatch& batch) const;
+
+  // The same with dropout, whatever is needed for backward kept: one batch at a time. p: of what is dropped.
+  Span forward_training(Stream& s, const TextCatBatch& batch, const DropoutKey& key, float p);
+  // Adds to the parameters' gradients. dscores: f32 [documents, labels], scores - truth: the gradient of half the
+  // squared errors' sum, which spaCy takes for that of softmax's input, too, where a linear layer makes it
+  // (cross-entropy's).
+  void backward(Stream& s, CSpan dscores);
 
  private:
   struct State;

@@ -7,6 +7,8 @@
 #include "tools/options.h"
 #include "train/console/interrupt.h"
 #include "train/loop/fine_tune.h"
+#include "train/spacy/training/blank_pipeline.h"
+#include "train/spacy/training/train_textcat.h"
 
 namespace aid::tools {
 namespace {
@@ -208,6 +210,99 @@ std::shared_ptr<TrainOptions> add_kind(CLI::App& app, const Kind& kind) {
   return options;
 }
 
+struct TextCatOptions {
+  CommonOptions common;
+  train::TextCatTraining run;
+};
+
+int run_textcat(const TextCatOptions& options) {
+  if (options.common.precision == train::Precision::bf16 || options.common.precision == train::Precision::f16) {
+    throw io::Error("--precision: a text categorizer is trained in f32, as spaCy's are; leave it out");
+  }
+  train::Progress progress(options.common.progress_style());
+  Stream stream(options.common.stream());
+  progress.note("textcat on " + describe(stream, DType::f32));
+  ProfileSession profile(options.common.profile, stream);
+  const train::InterruptScope interrupts;
+  const train::TextCatResult result = train_textcat(stream, options.run, progress, train::interrupt_requested);
+  profile.report(DType::f32);
+  using End = train::TextCatResult::End;
+  const bool interrupted = result.end == End::interrupted;
+  progress.note(options.run.out.string() + ": the weights of step " + std::to_string(result.best_step) +
+                (result.end == End::patience
+                     ? ", stopped at step " + std::to_string(result.step) + " without better ones"
+                 : interrupted ? ", the best so far; interrupted at step " + std::to_string(result.step)
+                               : ""));
+  if (interrupted) return kInterrupted;
+  const std::string table = io::read_text(options.run.out / train::kTextCatTable);
+  std::fwrite(table.data(), 1, table.size(), stdout);
+  return kDone;
+}
+
+std::shared_ptr<TextCatOptions> add_textcat(CLI::App& app) {
+  auto options = std::make_shared<TextCatOptions>();
+  train::TextCatTraining& run = options->run;
+  app.option_defaults()->always_capture_default();
+  app.add_option("--train", run.train, "Texts to learn from: a folder DIR/LABEL/*.txt, or spaCy's .spacy files")
+      ->required()
+      ->type_name("PATH");
+  app.add_option("--val", run.val, "Texts that decide which weights are best")->required()->type_name("PATH");
+  app.add_option("--out", run.out, "The pipeline's folder, made when all is done")->required()->type_name("DIR");
+  CLI::Option* config =
+      app.add_option("--config", run.config, "config.cfg of spaCy's (`spacy init config`): the model and its training")
+          ->check(CLI::ExistingFile.description(""))
+          ->type_name("FILE");
+  CLI::Option* model =
+      app.add_option(
+             "--model", run.model,
+             "A pipeline to begin with: its config.cfg, tokenizer, vectors and, where it has the same labels, weights")
+          ->check(CLI::ExistingDirectory.description(""))
+          ->type_name("DIR")
+          ->excludes(config);
+  app.add_flag("--from-scratch", run.from_scratch, "Not the weights of --model")->needs(model);
+  app.add_option("--lang", run.language, "Without --config and --model: whose tokenizer")
+      ->check(CLI::IsMember(train::known_languages()))
+      ->type_name("")
+      ->excludes(config)
+      ->excludes(model);
+  app.add_flag("--overwrite", run.overwrite, "Replace the model and discard the unfinished run that are there");
+  // Over what the config says, which remembers them.
+  const auto add_setting = [&](const std::string& names, const char* section, const char* key, const char* what,
+                               const char* type) {
+    app.add_option_function<std::string>(
+           names,
+           [&run, section, key](const std::string& value) {
+             run.settings.push_back({section, key, value});
+           },
+           what)
+        ->check(CLI::Number.description(""))
+        ->type_name(type)
+        ->default_str("the config's");
+  };
+  add_setting("--epochs,--max-epochs", "training", "max_epochs",
+              "Passes over the training texts, at most; 0: any number", "N");
+  add_setting("--max-steps", "training", "max_steps", "Optimizer steps, at most; 0: any number", "N");
+  add_setting("--patience", "training", "patience", "Stop after so many steps without a better score; 0: never", "N");
+  add_setting("--eval-every,--eval-frequency", "training", "eval_frequency", "Steps between evaluations", "N");
+  add_setting("--dropout", "training", "dropout", "Share that is dropped", "X");
+  add_setting("--gradient-accumulation,--accumulate-gradient", "training", "accumulate_gradient",
+              "A step takes its batch in so many pieces", "N");
+  add_setting("--lr,--learn-rate", "training.optimizer", "learn_rate", "Adam's learning rate", "X");
+  add_setting("--weight-decay,--l2", "training.optimizer", "L2", "Of all weights", "X");
+  add_setting("--seed", "system", "seed", "Of first weights, the order of texts and dropout", "N");
+  add_common_options(app, options->common);
+  app.footer(
+      "Without --config and --model: spaCy's text categorizer as it comes (an ensemble of a convolutional network and "
+      "a\n"
+      "bag of words), trained as `spacy train` does. The pipeline opens with spacy.load(). Ctrl-C ends the run with "
+      "the\n"
+      "best weights so far.\n"
+      "Example:\n  aid train textcat --train data_v1/text_dataset/train --val data_v1/text_dataset/val --out "
+      "modelo_v1\n"
+      "Exit status: 0 done, 1 training diverged or the disk is full, 2 wrong usage or bad input, 130 interrupted");
+  return options;
+}
+
 }  // namespace
 
 Command add_train(CLI::App& program) {
@@ -223,7 +318,10 @@ Command add_train(CLI::App& program) {
     CLI::App* kind_app = app->add_subcommand(kind.name, kind.description);
     choices.push_back({kind_app, kind.name, add_kind(*kind_app, kind)});
   }
-  return {app, [choices]() -> int {
+  CLI::App* textcat = app->add_subcommand("textcat", "Trains a text categorizer of spaCy's");
+  const auto textcat_options = add_textcat(*textcat);
+  return {app, [choices, textcat, textcat_options]() -> int {
+            if (textcat->parsed()) return run_textcat(*textcat_options);
             for (const Choice& choice : choices) {
               if (choice.app->parsed()) return run_training(*choice.options, choice.name);
             }

@@ -26,4 +26,40 @@ void Maxout::forward(Stream& s, Span y, CSpan input, CSpan residual) const {
       s, {.y = y, .x = residual, .z = z, .gamma = gamma_.value, .beta = beta_.value, .pieces = pieces_, .eps = kEps});
 }
 
+Maxout::Saved Maxout::forward_training(Stream& s, Span y, CSpan input, CSpan residual, const Dropout& dropout,
+                                       CSpan row_ids) const {
+  Arena& arena = s.arena();
+  const Span z = arena.take(DType::f32, input.rows, y.cols * pieces_);
+  const Span mean = arena.take(DType::f32, input.rows), rstd = arena.take(DType::f32, input.rows);
+  linear_.forward(s, z, input);
+  maxout_layer_norm_forward(s, {.y = y,
+                                .mean = mean,
+                                .rstd = rstd,
+                                .x = residual,
+                                .z = z,
+                                .gamma = gamma_.value,
+                                .beta = beta_.value,
+                                .pieces = pieces_,
+                                .eps = kEps,
+                                .dropout = dropout,
+                                .row_ids = row_ids});
+  return {.z = z, .mean = mean, .rstd = rstd, .dropout = dropout, .row_ids = row_ids};
+}
+
+void Maxout::backward(Stream& s, Span dinput, CSpan dy, CSpan input, const Saved& saved) const {
+  maxout_layer_norm_backward(s, {.dz = saved.z,
+                                 .dgamma = gamma_.gradient,
+                                 .dbeta = beta_.gradient,
+                                 .dy = dy,
+                                 .z = saved.z,
+                                 .mean = saved.mean,
+                                 .rstd = saved.rstd,
+                                 .gamma = gamma_.value,
+                                 .pieces = pieces_,
+                                 .dropout = saved.dropout,
+                                 .row_ids = saved.row_ids});
+  linear_.backward_weight(s, saved.z, input);
+  linear_.backward_input(s, dinput, saved.z);
+}
+
 }  // namespace aid::nn

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/train/spacy/golden_pipeline.h"
+#include "tests/train/spacy/golden_training.h"
 
 namespace aid::train::test {
 namespace {
@@ -34,6 +35,40 @@ TEST(SpacyTextCatOnGpu, DocumentsWithoutTokens) {
     TextCatRun run(pipeline.path(), {.threads = 1, .target = Target::cuda});
     const auto& expected = TextCatGolden::get().scores.at(name).front();  // of ""
     expect_scores(run.scores({"", ""}), {expected, expected}, {"", ""});
+  }
+}
+
+std::vector<Evaluation> train(Target target, const std::string& name, double dropout) {
+  const Workplace place;
+  TextCatTraining training = place.training(name);
+  training.settings = {{"training", "max_steps", "4"}, {"training", "dropout", std::to_string(dropout)}};
+  Stream s({.threads = 1, .target = target});
+  Progress quiet(Progress::Style::quiet);
+  train_textcat(s, training, quiet, [] { return false; });
+  return evaluations_of(place.out() / "log.csv");
+}
+
+// The first steps of the runs that tests/train/spacy/training_test.cpp follows on the CPU, with its tolerance.
+TEST(SpacyTextCatOnGpu, TrainsAsSpacyDoes) {
+  for (const char* name : kTrained) {
+    SCOPED_TRACE(name);
+    const nlohmann::json expected = training_golden(name)["evaluations"];
+    for (const Evaluation& found : train(Target::cuda, name, 0)) {
+      const nlohmann::json& theirs = expected[static_cast<size_t>(found.at("step")) / 4];
+      EXPECT_NEAR(found.at("loss"), theirs["loss"].get<double>(), 5e-4 * theirs["loss"].get<double>());
+    }
+  }
+}
+
+// Dropout's masks are the CPU's.
+TEST(SpacyTextCatOnGpu, TrainsWithDropoutAsOnTheCpu) {
+  for (const char* name : {"ensemble", "attention_multilabel"}) {
+    SCOPED_TRACE(name);
+    const auto expected = train(default_target(), name, 0.3), found = train(Target::cuda, name, 0.3);
+    ASSERT_EQ(found.size(), expected.size());
+    for (size_t i = 0; i < found.size(); ++i) {
+      EXPECT_NEAR(found[i].at("loss"), expected[i].at("loss"), 1e-5 * expected[i].at("loss")) << i;
+    }
   }
 }
 

@@ -1,5 +1,6 @@
 #include "tokenizer/spacy/msgpack.h"
 
+#include <bit>
 #include <utility>
 
 #include "tokenizer/error.h"
@@ -117,6 +118,16 @@ MsgpackReader::Head MsgpackReader::take(Type expected, std::string_view what) {
 bool MsgpackReader::read_bool(std::string_view what) { return take(Type::kBool, what).value != 0; }
 
 uint64_t MsgpackReader::read_unsigned(std::string_view what) { return take(Type::kUnsigned, what).value; }
+
+double MsgpackReader::read_number(std::string_view what) {
+  const Type type = peek();
+  if (type == Type::kBool) return read_bool(what) ? 1 : 0;
+  if (type == Type::kUnsigned) return static_cast<double>(read_unsigned(what));
+  const Head found = take(Type::kFloat, what);
+  constexpr size_t kSingle = 1 + sizeof(float);
+  return found.length == kSingle ? std::bit_cast<float>(static_cast<uint32_t>(found.value))
+                                 : std::bit_cast<double>(found.value);
+}
 
 std::string_view MsgpackReader::read_string(std::string_view what) {
   const size_t begin = at_;

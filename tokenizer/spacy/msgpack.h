@@ -25,6 +25,7 @@ class MsgpackReader {
   // `what`: the value's name in errors.
   bool read_bool(std::string_view what);
   uint64_t read_unsigned(std::string_view what);
+  double read_number(std::string_view what);  // a boolean, a number that is not negative, or a floating-point number
   std::string_view read_string(std::string_view what);  // valid UTF-8; lies in `bytes`
   std::string_view read_binary(std::string_view what);  // lies in `bytes`
   size_t read_array(std::string_view what);             // how many values follow

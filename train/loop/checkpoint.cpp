@@ -113,6 +113,13 @@ void read_tensor(const io::SafeTensors& file, const fs::path& path, const std::s
 
 }  // namespace
 
+fs::path work_folder_of(const fs::path& out) {
+  const fs::path absolute = fs::absolute(out).lexically_normal();
+  // "models/beto/" names the folder "beto".
+  const fs::path folder = absolute.has_filename() ? absolute : absolute.parent_path();
+  return folder.string() + ".training";
+}
+
 Moments::Moments(std::span<const nn::Parameter> parameters, Device device) {
   int64_t total = 0;
   for (const nn::Parameter& parameter : parameters) total += 2 * parameter.value.size();

@@ -50,6 +50,9 @@ class Moments {
   std::vector<Slice> slices_;
 };
 
+// Where a run to --out DIR works until it is done: DIR.training.
+std::filesystem::path work_folder_of(const std::filesystem::path& out);
+
 class Checkpoints {
  public:
   // identity: what a run that resumes must share with the one that wrote (recipe, data, model), name -> value.

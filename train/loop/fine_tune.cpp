@@ -11,7 +11,7 @@
 #include "tokenizer/utf8.h"
 #include "train/model/run_record.h"
 #include "train/model/versions.h"
-#include "train/text/text_data.h"
+#include "train/text/training_data.h"
 
 namespace aid::train {
 namespace {
@@ -21,13 +21,6 @@ using Architecture = nn::BertConfig::Architecture;
 using Existing = FineTuneOptions::Existing;
 
 const char* kind_of(Architecture architecture) { return architecture == Architecture::bert ? "beto" : "distilbeto"; }
-
-fs::path work_folder_of(const fs::path& out) {
-  const fs::path absolute = fs::absolute(out).lexically_normal();
-  // "models/beto/" names the folder "beto".
-  const fs::path folder = absolute.has_filename() ? absolute : absolute.parent_path();
-  return folder.string() + ".training";
-}
 
 void clear(const fs::path& folder) {
   for (const auto& entry : fs::directory_iterator(folder)) fs::remove_all(entry.path());
@@ -90,37 +83,6 @@ std::string percent(double part, double whole) {
   return text;
 }
 
-struct Data {
-  io::LabelledFolder train_folder, val_folder;
-  TextData train, val;
-};
-
-Data read_data(const FineTuneOptions& options, const ThreadTeam& team, Progress& progress) {
-  Data data{.train_folder = io::open_labelled_folder(options.train),
-            .val_folder = io::open_labelled_folder(options.val)};
-  io::check_same_labels(data.train_folder.labels, "--train " + options.train.string(), data.val_folder.labels,
-                        "--val " + options.val.string());
-  data.train = read_texts(data.train_folder, team);
-  data.val = read_texts(data.val_folder, team);
-  for (const TextData* part : {&data.train, &data.val}) {
-    for (const io::Skipped& skipped : part->skipped) {
-      progress.warn("left out: " + skipped.path.string() + ": " + skipped.reason);
-    }
-  }
-  if (const size_t skipped = data.train.skipped.size() + data.val.skipped.size(); skipped > 0) {
-    progress.warn("files left out: " + std::to_string(skipped));
-  }
-  const auto counts = count_classes(data.train);
-  for (size_t k = 0; k < counts.size(); ++k) {
-    if (counts[k] > 0) continue;
-    throw io::Error("--train " + options.train.string() + ": label " + data.train.labels[k] +
-                    " has no text that can be read; expected one at least");
-  }
-  progress.note(describe_classes(data.train, data.val));
-  progress.note("encodings: train " + describe_encodings(data.train) + "; val " + describe_encodings(data.val));
-  return data;
-}
-
 void tell_unknown(const tokenizer::Tokenizer& tokenizer, const TextData& data, int threads, Progress& progress) {
   const std::vector<std::string_view> texts(data.utf8.begin(), data.utf8.end());
   const tokenizer::UnknownStats stats = tokenizer.count_unknown(texts, threads);
@@ -165,7 +127,7 @@ std::string ids_sha256(const EncodedTexts& texts) {
                         io::sha256_hex(bytes_of(texts.first_sequence)));
 }
 
-RunRecord make_record(const FineTuneOptions& options, const Data& data, DType compute) {
+RunRecord make_record(const FineTuneOptions& options, const TrainingData& data, DType compute) {
   RunRecord record{
       .kind = kind_of(options.architecture), .labels = data.train.labels, .texts = options.texts, .nfc = options.nfc};
   record.data.version = io::data_version_of(fs::absolute(options.train));
@@ -226,7 +188,7 @@ FineTuneResult fine_tune(Stream& s, const FineTuneOptions& given, Progress& prog
   check_vocabulary(options.model, config, tokenizer);
   const TextEncoder encoder(tokenizer, options.texts);
 
-  Data data = read_data(options, s.team(), progress);
+  TrainingData data = read_training_data(options.train, options.val, s.team(), progress);
   options.recipe.class_weights = class_weights(options.class_weighting, data.train);
   const DType compute = compute_type(options.precision, s);
   HfModel model = open_for_training(options.model, {.labels = data.train.labels,
