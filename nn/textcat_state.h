@@ -51,7 +51,7 @@ struct TextCat::State {
   // Of the last forward_training(), in the stream's arena.
   struct Saved {
     TextCatBatch batch;
-    CSpan bag_index, bag_values, first_item, bag_sums, bag;  // bag: probabilities, or sums
+    CSpan bag_sums, bag;  // bag: probabilities, or sums
     Tok2Vec::Saved tok2vec;
     Tok2Vec::Encoded encoded;
     std::vector<CSpan> which;             // of each reduction
