@@ -152,7 +152,7 @@ void move_matrix(Warp& w, const Instruction& i, u32) {
   Block& block = *w.block;
   const u64* a = w.row(i.a);
   const u32 matrices = u32(i.rows.size());
-  std::byte* rows[32] = {};
+  std::byte* rows[32];
   u64 shifted[32] = {};
   for (u32 l = 0; l < matrices * 8; ++l) {
     u64 address = a[l] + u64(i.offset);
@@ -168,6 +168,7 @@ void move_matrix(Warp& w, const Instruction& i, u32) {
       u32 v = 0;
       for (u32 h = 0; h < 2; ++h) {
         const u32 row = i.flag ? l % 4 * 2 + h : l / 4, column = i.flag ? l / 4 : l % 4 * 2 + h;
+        // NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): 8 rows a matrix were located
         std::byte* p = rows[m * 8 + row] + column * 2;
         u16 x = u16(values[l] >> 16 * h);
         if constexpr (Store)

@@ -61,8 +61,8 @@ std::string set_in_config(std::string text, const std::string& section, const st
     if (inside == 1 && now.starts_with("[")) return text.insert(begin, line + "\n");
     if (now == header) inside = 1;
     if (inside == 1 && now.starts_with(key) &&
-        now.substr(key.size()).find_first_not_of(" ") != std::string_view::npos &&
-        now[now.find_first_not_of(" ", key.size())] == '=') {
+        now.substr(key.size()).find_first_not_of(' ') != std::string_view::npos &&
+        now[now.find_first_not_of(' ', key.size())] == '=') {
       return text.replace(begin, end - begin, line);
     }
     begin = end;

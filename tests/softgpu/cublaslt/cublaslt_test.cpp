@@ -18,9 +18,10 @@ namespace {
 // Functions of the library by the header's types.
 struct Library {
   void* handle = dlopen(SOFTGPU_CUBLASLT, RTLD_NOW | RTLD_LOCAL);
-// NOLINTNEXTLINE(bugprone-macro-parentheses): it is a declaration
+// NOLINTBEGIN(bugprone-macro-parentheses): it is a declaration
 #define FUNCTION(name) \
   decltype(&cublasLt##name) name = reinterpret_cast<decltype(&cublasLt##name)>(dlsym(handle, "cublasLt" #name))
+  // NOLINTEND(bugprone-macro-parentheses)
   FUNCTION(Create);
   FUNCTION(Destroy);
   FUNCTION(MatmulDescCreate);

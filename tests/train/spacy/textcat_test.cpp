@@ -10,7 +10,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using io::test::contains;
-using io::test::error_of;
 
 TEST(SpacyTextCat, ScoresAreSpacys) {
   const TextCatGolden& golden = TextCatGolden::get();

@@ -249,6 +249,7 @@ void Training::run_step(const std::vector<size_t>& batch) {
   auto pass = static_cast<uint32_t>(step_ * recipe_.accumulate_gradient);  // each has its own masks of dropout
   for (const std::vector<size_t>& part : subdivide(batch, train_.words, recipe_.accumulate_gradient)) {
     std::vector<const DocumentFeatures*> documents;
+    documents.reserve(part.size());
     for (const size_t d : part) documents.push_back(&train_.documents[d]);
     const auto count = static_cast<int64_t>(part.size());
     const Span scores = network_->forward_training(
