@@ -289,7 +289,7 @@ std::shared_ptr<TextCatOptions> add_textcat(CLI::App& app) {
               "A step takes its batch in so many pieces", "N");
   add_setting("--lr,--learn-rate", "training.optimizer", "learn_rate", "Adam's learning rate", "X");
   add_setting("--weight-decay,--l2", "training.optimizer", "L2", "Of all weights", "X");
-  add_setting("--seed", "system", "seed", "Of first weights, the order of texts and dropout", "N");
+  add_setting("--seed", "training", "seed", "Of first weights, the order of texts and dropout", "N");
   add_common_options(app, options->common);
   app.footer(
       "Without --config and --model: spaCy's text categorizer as it comes (an ensemble of a convolutional network and "

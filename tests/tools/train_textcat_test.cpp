@@ -41,7 +41,9 @@ TEST(TrainTextCatProgram, WritesAPipelineThatTheOtherCommandsOpen) {
   EXPECT_EQ(record["seed"], 3);
   // What was asked for stands in the configuration, so that the next run finds it there.
   const std::string config = io::read_text(place.out / "config.cfg");
-  EXPECT_TRUE(contains(config, "learn_rate = 0.005\n") && contains(config, "max_steps = 30\n")) << config;
+  for (const char* line : {"learn_rate = 0.005\n", "max_steps = 30\n", "\nseed = 3\n"}) {
+    EXPECT_TRUE(contains(config, line)) << line << config;
+  }
 
   const Outcome predicted = run_aid("predict " + quoted(place.out) + " " + quoted(place.val));
   EXPECT_EQ(predicted.status, 0) << predicted.err;
@@ -68,7 +70,9 @@ TEST(TrainTextCatProgram, WritesAPipelineThatTheOtherCommandsOpen) {
   const std::string from = "train textcat --train " + quoted(place.train) + " --val " + quoted(place.val) + " --out " +
                            quoted(further) + " --model " + quoted(place.out) + " --max-steps 1 --overwrite ";
   EXPECT_TRUE(contains(run_aid(from).out, "accuracy 1.0000"));
-  EXPECT_FALSE(contains(run_aid(from + "--from-scratch").out, "accuracy 1.0000"));
+  const Outcome anew = run_aid(from + "--from-scratch");
+  EXPECT_EQ(anew.status, 0) << anew.err;
+  EXPECT_FALSE(contains(anew.out, "accuracy 1.0000"));
 }
 
 TEST(TrainTextCatProgram, RefusesWhatItCannotDo) {
@@ -96,6 +100,9 @@ TEST(TrainTextCatProgram, RefusesWhatItCannotDo) {
   refused(with("nlp", "lang", "\"de\""), {"\"de\"", "es", "--model"});
   refused(with("nlp", "pipeline", "[\"tagger\",\"textcat\"]"), {"tagger"});
   refused("--config /nonexistent", {"/nonexistent"});
+  // What the command line says would not be heard.
+  const std::string schedule = with("training.optimizer.learn_rate", "@schedules", "\"warmup_linear.v1\"");
+  refused("--lr 0.1 " + schedule, {"config.cfg", "[training.optimizer.learn_rate]", "leave the option out"});
   put(place.out / "x", "mine");
   const Outcome there = run_aid(command(place));
   EXPECT_EQ(there.status, 2);

@@ -38,7 +38,14 @@ void make_base(const TextCatTraining& options, const fs::path& base) {
   std::string config = options.config  ? io::read_text(*options.config)
                        : options.model ? io::read_text(*options.model / "config.cfg")
                                        : default_config(options.language);
-  for (const auto& [section, key, value] : options.settings) config = set_in_config(config, section, key, value);
+  const std::string file = options.config.value_or(options.model ? *options.model / "config.cfg" : base / "config.cfg");
+  for (const auto& [section, key, value] : options.settings) {
+    // A schedule, which stands in a section of its own.
+    if (const ConfigFile given(config, file); given.has(section + "." + key)) {
+      given.refuse(section + "." + key, "decides it, not the command line; change it there, or leave the option out");
+    }
+    config = set_in_config(config, section, key, value);
+  }
   io::write_atomically(base / "config.cfg", config);
   if (options.model) {
     fs::copy_file(*options.model / "tokenizer", base / "tokenizer");
@@ -47,7 +54,7 @@ void make_base(const TextCatTraining& options, const fs::path& base) {
     }
     return;
   }
-  const ConfigFile parsed(config, options.config.value_or(base / "config.cfg").string());
+  const ConfigFile parsed(config, file);
   const nlohmann::json language = parsed.value("nlp", "lang");
   io::write_atomically(base / "tokenizer", tokenizer_of(language.is_string() ? language.get<std::string>() : ""));
 }
